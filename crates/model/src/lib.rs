@@ -1,0 +1,15 @@
+//! The words everything else is said in: ids, instants, digests, the fleet of record, outcomes.
+//!
+//! Depends on nothing of ours, reads no clock and makes no randomness: ids and instants are handed in.
+
+mod digest;
+mod fleet;
+mod id;
+mod outcome;
+mod time;
+
+pub use digest::{Digest, ParseDigestError};
+pub use fleet::{Computer, Facts};
+pub use id::{ComputerId, DeploymentId, ParseIdError, RunId, ServerId, TokenId};
+pub use outcome::Outcome;
+pub use time::{ParseSpanError, Span, Timestamp};

@@ -1,0 +1,19 @@
+//! The graph, its checks, and a run's interpreter: what happens next, decided from a journal alone.
+//!
+//! Nothing here reads a clock, draws a random number, touches a file or waits. Time comes in as an
+//! argument; what is to be done comes out as [`Order`]s; what must be remembered as [`Record`]s.
+
+mod check;
+mod context;
+mod definition;
+mod engine;
+mod event;
+mod record;
+
+pub use check::{Finding, Severity, Site, check};
+pub use context::{Context, RenderError, Template, TemplateError};
+pub use definition::{
+    Activity, ActivityName, Command, Execute, FileMove, FolderList, Kind, Logging, NameError,
+    OneRename, Side, Transfer, Visibility, Workflow,
+};
+pub use event::{Event, ParseEventError};
