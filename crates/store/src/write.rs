@@ -1,0 +1,134 @@
+//! What may be written, and why a list of writes may be refused.
+//!
+//! A [`Write`] is data. A commit carries its writes out in the order given, except that journal
+//! records, deployment records, runs, effects and events, on which no other kind depends, may be
+//! carried out together at the end.
+
+use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
+
+use crate::DatabaseError;
+use crate::rows::{
+    Agent, Computer, Deployment, Effect, Event, Run, Server, Setting, Token, Warrant, Workflow,
+};
+
+/// One change. `Put…` writes the row whether it was there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Refused when it would lower the fence or take another server's name.
+    PutServer(Server),
+    /// Refused when the name is taken, or the parent is missing, no group, or inside the computer.
+    PutComputer(Computer),
+    /// Takes its agent along. Refused while it is a group with members.
+    RemoveComputer(ComputerId),
+    /// Refused when another computer's agent has the same signing key.
+    PutAgent(Agent),
+    /// Refused when there is no such agent.
+    TouchAgent {
+        computer: ComputerId,
+        last_seen: Timestamp,
+        counter: u64,
+        address: String,
+    },
+    PutToken(Token),
+    /// Takes one use, at the time `at`. Refused when none is left, it expired or was revoked.
+    UseToken {
+        id: TokenId,
+        at: Timestamp,
+    },
+    RevokeToken(TokenId),
+    /// Refused when the revision is not the one after the last.
+    PutWorkflow(Workflow),
+    PutDeployment(Deployment),
+    /// Refused when `seq` is not the one after the last.
+    AppendDeploymentRecord {
+        deployment: DeploymentId,
+        seq: u64,
+        bytes: Vec<u8>,
+    },
+    /// Refused when the deployment has another warrant with that number.
+    PutWarrant(Warrant),
+    PutRun(Run),
+    /// Refused when `seq` is not the one after the last: no gaps, no overwriting.
+    AppendJournal {
+        run: RunId,
+        seq: u64,
+        bytes: Vec<u8>,
+    },
+    /// Refused when another result is already remembered for the same effect.
+    PutEffect(Effect),
+    AppendEvent(Event),
+    PutSetting(Setting),
+}
+
+/// What a server proves when it writes: that nobody has taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    pub server: ServerId,
+    pub fence: u64,
+}
+
+/// Why nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// `index` is the place of the refused write in the list.
+    #[error("write {index} was refused")]
+    Refused {
+        index: usize,
+        #[source]
+        refusal: Refusal,
+    },
+    #[error(
+        "another server took over from {server}: the database holds fence {held}, this is {ours}"
+    )]
+    Fenced { server: ServerId, held: u64, ours: u64 },
+    #[error("{server} is not a server of this database")]
+    UnknownServer { server: ServerId },
+    #[error("the database could not commit")]
+    Database(#[from] DatabaseError),
+    /// The [`crate::Writer`] has been stopped.
+    #[error("the server is stopping and takes no more writes")]
+    Stopped,
+}
+
+/// A law that a write would have broken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the journal of run {run} goes on with record {expected}, not {got}")]
+    JournalGap { run: RunId, expected: u64, got: u64 },
+    #[error("the records of deployment {deployment} go on with {expected}, not {got}")]
+    DeploymentGap { deployment: DeploymentId, expected: u64, got: u64 },
+    #[error("workflow `{name}` goes on with revision {expected}, not {got}; read it again first")]
+    RevisionGap { name: String, expected: u64, got: u64 },
+    #[error("there is no computer {0}")]
+    NoComputer(ComputerId),
+    #[error("the name `{name}` is taken by {by}; names are compared without case")]
+    NameTaken { name: String, by: String },
+    #[error("the group {parent} that `{name}` should be in does not exist")]
+    NoParent { name: String, parent: ComputerId },
+    #[error("`{parent}`, where `{name}` should be in, is a computer and not a group")]
+    ParentIsNoGroup { name: String, parent: String },
+    #[error("the group `{name}` cannot be in `{parent}`, because `{parent}` is in `{name}`")]
+    GroupInItself { name: String, parent: String },
+    #[error("the group `{name}` has members; move or remove them first")]
+    GroupHasMembers { name: String },
+    #[error("computer {0} has no agent")]
+    NoAgent(ComputerId),
+    #[error("the agent key of computer {computer} already belongs to computer {owner}")]
+    KeyTaken { computer: ComputerId, owner: ComputerId },
+    #[error("there is no token {0}")]
+    NoToken(TokenId),
+    #[error("token {0} has no uses left")]
+    TokenSpent(TokenId),
+    #[error("token {0} has expired")]
+    TokenExpired(TokenId),
+    #[error("token {0} was revoked")]
+    TokenRevoked(TokenId),
+    #[error("deployment {deployment} has another warrant {seq}; a warrant is never changed")]
+    WarrantDiffers { deployment: DeploymentId, seq: u64 },
+    #[error("attempt {attempt}, visit {visit} of run {run} already has another result")]
+    EffectDiffers { run: RunId, attempt: u64, visit: u64 },
+    #[error("the fence of server {server} is {held} and cannot go back to {got}")]
+    FenceWentBack { server: ServerId, held: u64, got: u64 },
+    #[error("{what} is too large a number: {number}")]
+    TooLarge { what: &'static str, number: u64 },
+}
