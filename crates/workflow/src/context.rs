@@ -143,22 +143,17 @@ impl Context {
     pub const ROOTS: [&'static str; 5] = ["computer", "deployment", "run", "agent", "activities"];
 
     fn as_value(&self) -> Value {
-        let activities: BTreeMap<&str, Value> = self
-            .outputs
-            .iter()
-            .map(|(name, outputs)| (name.as_str(), map_value(outputs)))
-            .collect();
-        let mut root: BTreeMap<&str, Value> = self
-            .variables
-            .iter()
-            .map(|(name, value)| (name.as_str(), Value::from(value.as_str())))
-            .collect();
-        root.insert("computer", map_value(&self.computer));
-        root.insert("deployment", map_value(&self.deployment));
-        root.insert("run", map_value(&self.run));
-        root.insert("agent", map_value(&self.agent));
-        root.insert("activities", Value::from_iter(activities));
-        Value::from_iter(root)
+        let activities =
+            self.outputs.iter().map(|(name, outputs)| (name.as_str(), map_value(outputs)));
+        let roots = [
+            ("computer", map_value(&self.computer)),
+            ("deployment", map_value(&self.deployment)),
+            ("run", map_value(&self.run)),
+            ("agent", map_value(&self.agent)),
+            ("activities", Value::from_pairs(activities)),
+        ];
+        let own = self.variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
+        Value::from_pairs(own.chain(roots))
     }
 
     /// Outputs as `DESKHAND_<ACTIVITY>_<OUTPUT>`, for commands that would rather not quote.
@@ -175,7 +170,7 @@ impl Context {
 }
 
 fn map_value(map: &BTreeMap<String, String>) -> Value {
-    Value::from_iter(map.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))))
+    Value::from_pairs(map.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))))
 }
 
 /// When a Wait that begins `now` is over, or why it cannot be told.

@@ -1,1 +1,537 @@
-//! A run, interpreted.
+//! A run, interpreted: inputs in, records and orders out.
+//!
+//! The driver makes every record that [`Run::poll_record`] yields durable before it acts on
+//! anything that [`Run::poll_order`] yields. When making durable fails it drops the run and opens it
+//! again from the journal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use model::{Outcome, RunId, Span, Timestamp};
+
+use crate::context::wait_until;
+use crate::record::{
+    Cause, Control, EffectId, Epoch, Place, Record, Remaining, Report, Visit,
+};
+use crate::state::{Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, ends_run, is_instant};
+use crate::{ActivityName, Context, Event, Kind, Side, Template, Workflow};
+
+/// Activities without duration that one step may pass before the run counts as an endless cycle.
+const INSTANTS_MAX: u32 = 10_000;
+/// Records kept back so that a run at its limit can still be ended in order.
+const RECORDS_SPARE: u64 = 5_000;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The run may begin; ignored when it has.
+    Open,
+    /// Time passed.
+    Tick,
+    /// A doer tells how an effect ended. Telling it twice changes nothing.
+    Ended { effect: EffectId, report: Report },
+    /// A person's order. Numbers already counted change nothing.
+    Control { number: u64, control: Control },
+    /// The run shall be given to the target's agent.
+    Give { epoch: Epoch },
+    /// The agent takes the run; `remaining` is what the giver says is left of each visit's times.
+    Take { epoch: Epoch, remaining: Vec<Remaining> },
+}
+
+/// What is to be done, each once its records are durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Carry the activity out, unless this effect is remembered as begun or ended.
+    Begin { effect: EffectId, activity: ActivityName, side: Side },
+    /// The doer died while the activity was in progress and it must not be carried out again: end
+    /// what it left running, then report `interrupted`.
+    Recover { effect: EffectId, activity: ActivityName },
+    /// End the effect and all it started, then report it ended.
+    Interrupt { effect: EffectId, side: Side },
+}
+
+/// What a run waits for, as people are shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    Wait { activity: ActivityName },
+    Timeout { activity: ActivityName },
+    Retry,
+}
+
+/// An input that makes no sense now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the run cannot be given away: {why}")]
+    Give { why: &'static str },
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+/// A journal that is no run of this workflow.
+pub type ReplayError = Impossible;
+
+/// A run of one workflow, at one place.
+#[derive(Debug, Clone)]
+pub struct Run {
+    id: RunId,
+    here: Place,
+    workflow: Arc<Workflow>,
+    base: Context,
+    state: State,
+    records: VecDeque<Record>,
+    orders: VecDeque<Order>,
+}
+
+impl Run {
+    /// Folds the journal and, where `here` acts for the run, orders what was in progress again.
+    pub fn open(
+        id: RunId,
+        here: Place,
+        workflow: Arc<Workflow>,
+        base: Context,
+        journal: impl IntoIterator<Item = Record>,
+    ) -> Result<Self, ReplayError> {
+        let mut state = State::default();
+        for record in journal {
+            state.apply(&workflow, &record)?;
+        }
+        let (records, orders) = (VecDeque::new(), VecDeque::new());
+        let mut run = Self { id, here, workflow, base, state, records, orders };
+        if run.is_acting() {
+            run.order_again();
+        }
+        Ok(run)
+    }
+
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    pub fn workflow(&self) -> &Arc<Workflow> {
+        &self.workflow
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether this place decides for the run now.
+    pub fn is_acting(&self) -> bool {
+        match (self.state.owner(), self.here) {
+            (Owner::Server, Place::Server) | (Owner::Target(_), Place::Target) => true,
+            (Owner::Giving(_) | Owner::Server | Owner::Target(_), _) => {
+                self.here == Place::Target && *self.state.phase() == Phase::NotOpened
+            }
+        }
+    }
+
+    /// What templates may speak of now.
+    pub fn context(&self) -> Context {
+        let mut context = self.base.clone();
+        context.run.insert("id".into(), self.id.to_string());
+        context.run.insert("attempt".into(), self.state.attempt().to_string());
+        context.outputs.clone_from(self.state.outputs());
+        context
+    }
+
+    /// Some branch can only go on at the target, and the run is at the server.
+    pub fn wants_target(&self) -> bool {
+        self.state.owner() == Owner::Server
+            && *self.state.phase() == Phase::Going
+            && !self.state.is_suspended()
+            && self.state.arrivals().iter().any(|arrival| self.is_for_target(arrival))
+    }
+
+    /// What is left of each visit's times, for the hand-over message.
+    pub fn remaining(&self, now: Timestamp) -> Vec<Remaining> {
+        let now = now.max(self.state.clock());
+        let left = |instant: Option<Timestamp>| instant.map(|instant| instant.since(now));
+        self.state
+            .in_progress()
+            .iter()
+            .filter(|(_, progress)| progress.until.is_some() || progress.deadline.is_some())
+            .map(|(visit, progress)| Remaining {
+                visit: *visit,
+                until: left(progress.until),
+                deadline: left(progress.deadline),
+            })
+            .collect()
+    }
+
+    /// Folds in a record that the run's owner elsewhere decided.
+    pub fn adopt(&mut self, record: &Record) -> Result<(), Impossible> {
+        self.state.apply(&self.workflow, record)
+    }
+
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Result<(), Refused> {
+        let now = now.max(self.state.clock());
+        match input {
+            Input::Take { epoch, remaining } => {
+                self.write(Record::Taken { epoch, remaining, at: now })?;
+                self.order_again();
+            }
+            _ if !self.is_acting() && !self.may_open(&input) => return Ok(()),
+            Input::Open => self.begin_run(now)?,
+            Input::Tick => {}
+            Input::Ended { effect, report } => self.take_report(effect, report, now)?,
+            Input::Control { number, control } => self.control(number, control, now)?,
+            Input::Give { epoch } => return self.give(epoch, now),
+        }
+        self.strike_timers(now)?;
+        self.settle(now)?;
+        Ok(())
+    }
+
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.records.pop_front()
+    }
+
+    /// The next order; only to be asked once every record has been taken and made durable.
+    pub fn poll_order(&mut self) -> Option<Order> {
+        debug_assert!(self.records.is_empty(), "records must be durable before orders are acted on");
+        self.orders.pop_front()
+    }
+
+    /// The next instant at which time alone changes something.
+    pub fn poll_timeout(&self) -> Option<(Timestamp, Why)> {
+        if !self.is_acting() {
+            return None;
+        }
+        let mut next: Option<(Timestamp, Why)> = None;
+        let mut offer = |at: Timestamp, why: Why| {
+            if next.as_ref().is_none_or(|(earliest, _)| at < *earliest) {
+                next = Some((at, why));
+            }
+        };
+        if let Phase::Retrying { not_before } = self.state.phase()
+            && self.state.in_progress().is_empty()
+            && !self.state.is_suspended()
+        {
+            offer(*not_before, Why::Retry);
+        }
+        for progress in self.state.in_progress().values().filter(|p| p.stopping.is_none()) {
+            let activity = progress.activity.clone();
+            if let Some(at) = progress.until {
+                offer(at, Why::Wait { activity: activity.clone() });
+            }
+            if let Some(at) = progress.deadline {
+                offer(at, Why::Timeout { activity });
+            }
+        }
+        next
+    }
+
+    fn may_open(&self, input: &Input) -> bool {
+        *input == Input::Open && *self.state.phase() == Phase::NotOpened
+    }
+
+    fn write(&mut self, record: Record) -> Result<(), Impossible> {
+        self.state.apply(&self.workflow, &record)?;
+        self.records.push_back(record);
+        Ok(())
+    }
+
+    fn effect(&self, visit: Visit) -> EffectId {
+        EffectId { run: self.id, attempt: self.state.attempt(), visit }
+    }
+
+    fn kind(&self, activity: &ActivityName) -> Option<&Kind> {
+        self.workflow.activities.get(activity).map(|found| &found.kind)
+    }
+
+    fn side(&self, activity: &ActivityName) -> Side {
+        self.kind(activity).map_or(Side::Any, Kind::side)
+    }
+
+    fn is_for_target(&self, arrival: &Arrival) -> bool {
+        self.side(&arrival.to) == Side::Target
+    }
+
+    /// After a death or a hand-over: what was in progress is asked for again, or recovered.
+    fn order_again(&mut self) {
+        let in_progress: Vec<(Visit, Progress)> =
+            self.state.in_progress().iter().map(|(v, p)| (*v, p.clone())).collect();
+        for (visit, progress) in in_progress {
+            let effect = self.effect(visit);
+            let activity = progress.activity;
+            let side = self.side(&activity);
+            let is_redone =
+                progress.stopping.is_none() && self.kind(&activity).is_some_and(Kind::can_be_redone);
+            match side {
+                Side::Any => {}
+                Side::Server => self.orders.push_back(Order::Begin { effect, activity, side }),
+                Side::Target if is_redone => {
+                    self.orders.push_back(Order::Begin { effect, activity, side });
+                }
+                Side::Target => self.orders.push_back(Order::Recover { effect, activity }),
+            }
+        }
+    }
+
+    fn begin_run(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        if *self.state.phase() == Phase::NotOpened {
+            self.write(Record::Opened { place: self.here, at: now })?;
+        }
+        Ok(())
+    }
+
+    fn take_report(
+        &mut self,
+        effect: EffectId,
+        mut report: Report,
+        now: Timestamp,
+    ) -> Result<(), Impossible> {
+        let Some(progress) = self.state.in_progress().get(&effect.visit) else { return Ok(()) };
+        if effect != self.effect(effect.visit) {
+            return Ok(());
+        }
+        if let Some(event) = &progress.stopping {
+            report.event = event.clone();
+        }
+        self.write(Record::Ended { visit: effect.visit, report, at: now })
+    }
+
+    fn control(&mut self, number: u64, control: Control, now: Timestamp) -> Result<(), Impossible> {
+        if number <= self.state.last_order() || self.state.outcome().is_some() {
+            return Ok(());
+        }
+        self.write(Record::Controlled { number, control, at: now })?;
+        let may_conclude = !matches!(self.state.phase(), Phase::Concluding { .. });
+        if control == Control::Abort && may_conclude {
+            self.conclude(Outcome::Aborted, Some("aborted by order".into()), None, now)?;
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, epoch: Epoch, now: Timestamp) -> Result<(), Refused> {
+        if !self.wants_target() {
+            return Err(Refused::Give { why: "nothing in it is for the target now" });
+        }
+        self.write(Record::Giving { epoch, at: now })?;
+        Ok(())
+    }
+
+    fn strike_timers(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        let due: Vec<(Visit, Event)> = self
+            .state
+            .in_progress()
+            .iter()
+            .filter(|(_, progress)| progress.stopping.is_none())
+            .filter_map(|(visit, progress)| Some((*visit, due_event(progress, now)?)))
+            .collect();
+        for (visit, event) in due {
+            if self.state.in_progress().contains_key(&visit) {
+                self.stop_visit(visit, event, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends one visit with `event`: at once where nothing runs, else once its doer has ended it.
+    fn stop_visit(&mut self, visit: Visit, event: Event, now: Timestamp) -> Result<(), Impossible> {
+        let Some(progress) = self.state.in_progress().get(&visit) else { return Ok(()) };
+        if progress.stopping.is_some() {
+            return Ok(());
+        }
+        let side = self.side(&progress.activity);
+        let effect = self.effect(visit);
+        match side {
+            Side::Any => self.write(Record::Ended { visit, report: Report::of(event), at: now }),
+            Side::Server => {
+                self.write(Record::Ended { visit, report: Report::of(event), at: now })?;
+                self.orders.push_back(Order::Interrupt { effect, side });
+                Ok(())
+            }
+            Side::Target => {
+                self.write(Record::Stopping { visit, event, at: now })?;
+                self.orders.push_back(Order::Interrupt { effect, side });
+                Ok(())
+            }
+        }
+    }
+
+    fn stop_all(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        let visits: Vec<Visit> = self.state.in_progress().keys().copied().collect();
+        visits.into_iter().try_for_each(|visit| self.stop_visit(visit, Event::Interrupted, now))
+    }
+
+    fn conclude(
+        &mut self,
+        outcome: Outcome,
+        reason: Option<String>,
+        by: Option<ActivityName>,
+        now: Timestamp,
+    ) -> Result<(), Impossible> {
+        self.write(Record::Concluding { outcome, reason, by, at: now })?;
+        self.stop_all(now)
+    }
+
+    /// Does all that needs no time and no doer.
+    fn settle(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        let mut instants = 0;
+        while self.is_acting() {
+            match self.state.phase().clone() {
+                Phase::NotOpened | Phase::Closed { .. } => return Ok(()),
+                Phase::Concluding { outcome, reason } => {
+                    if self.state.in_progress().is_empty() {
+                        self.write(Record::Closed { outcome, reason, at: now })?;
+                    }
+                    return Ok(());
+                }
+                Phase::Retrying { not_before } => {
+                    let is_due = self.state.in_progress().is_empty() && now >= not_before;
+                    if !is_due || self.state.is_suspended() {
+                        return Ok(());
+                    }
+                    let attempt = self.state.attempt() + 1;
+                    self.write(Record::Restarted { attempt, at: now })?;
+                }
+                Phase::Going => {
+                    let Some(arrival) = self.next_arrival() else { return self.finish(now) };
+                    instants += u32::from(self.kind(&arrival.to).is_some_and(is_instant));
+                    if instants > INSTANTS_MAX {
+                        let reason = format!("`{}` goes round in circles without end", arrival.to);
+                        self.conclude(Outcome::Failure, Some(reason), None, now)?;
+                    } else if self.state.records() + RECORDS_SPARE >= RECORDS_MAX {
+                        let reason = format!("the run has reached {RECORDS_MAX} records");
+                        self.conclude(Outcome::Failure, Some(reason), None, now)?;
+                    } else {
+                        self.begin(arrival, now)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first arrival that its activity can take now.
+    fn next_arrival(&self) -> Option<Arrival> {
+        if self.state.is_suspended() {
+            return None;
+        }
+        let can_begin = |arrival: &&Arrival| {
+            let is_here = !self.is_for_target(arrival) || self.here == Place::Target;
+            let is_joined = match self.kind(&arrival.to) {
+                Some(Kind::Synchronization) => {
+                    self.state.missing(&self.workflow, &arrival.to).is_empty()
+                }
+                _ => true,
+            };
+            is_here && is_joined && !self.state.is_active(&arrival.to)
+        };
+        self.state.arrivals().iter().find(can_begin).cloned()
+    }
+
+    fn begin(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Impossible> {
+        let Arrival { to: activity, by } = arrival;
+        let Some(definition) = self.workflow.activities.get(&activity) else {
+            let reason = format!("there is no activity `{activity}`");
+            return self.conclude(Outcome::Failure, Some(reason), None, now);
+        };
+        let deadline = definition.timeout.map(|span| now + span);
+        let visit = self.state.next_visit();
+        match definition.kind.clone() {
+            Kind::Success { message } => {
+                let reason = message.map(|text| self.spoken(&text));
+                self.conclude(Outcome::Success, reason, Some(activity), now)
+            }
+            Kind::Failure { message } => {
+                let reason = message
+                    .map_or_else(|| self.default_reason(&activity, by.as_ref()), |text| self.spoken(&text));
+                self.conclude(Outcome::Failure, Some(reason), Some(activity), now)
+            }
+            Kind::Retry { limit, delay } => self.retry(activity, limit, delay, now),
+            Kind::Jump { .. } | Kind::Empty | Kind::Synchronization => {
+                self.write(Record::Passed { visit, activity, by, at: now })
+            }
+            Kind::Wait { duration } => {
+                let (until, failed) = match wait_until(&duration, &self.context(), now) {
+                    Ok(until) => (until, None),
+                    Err(why) => (now, Some(Report::error(why))),
+                };
+                let until = Some(until);
+                self.write(Record::Began { visit, activity, by, at: now, until, deadline })?;
+                match failed {
+                    Some(report) => self.write(Record::Ended { visit, report, at: now }),
+                    None => self.strike_timers(now),
+                }
+            }
+            kind => {
+                debug_assert!(!is_instant(&kind) && !ends_run(&kind));
+                let side = kind.side();
+                let name = activity.clone();
+                self.write(Record::Began { visit, activity, by, at: now, until: None, deadline })?;
+                let effect = self.effect(visit);
+                self.orders.push_back(Order::Begin { effect, activity: name, side });
+                Ok(())
+            }
+        }
+    }
+
+    fn retry(
+        &mut self,
+        activity: ActivityName,
+        limit: u32,
+        delay: Span,
+        now: Timestamp,
+    ) -> Result<(), Impossible> {
+        if self.state.attempt() > limit {
+            let reason = format!("retry limit: `{activity}` allows {} passes", u64::from(limit) + 1);
+            return self.conclude(Outcome::Failure, Some(reason), Some(activity), now);
+        }
+        self.write(Record::Retrying { activity, not_before: now + delay, at: now })?;
+        self.stop_all(now)
+    }
+
+    fn spoken(&self, message: &Template) -> String {
+        message.render(&self.context()).unwrap_or_else(|error| error.to_string())
+    }
+
+    fn default_reason(&self, activity: &ActivityName, by: Option<&Cause>) -> String {
+        match by {
+            Some(cause) => {
+                let note = self.state.path().iter().rev().find(|s| s.activity == cause.activity);
+                match note.and_then(|step| step.note.as_deref()) {
+                    Some(note) => format!("{cause}: {note}"),
+                    None => cause.to_string(),
+                }
+            }
+            None => activity.to_string(),
+        }
+    }
+
+    /// Nothing can begin: when nothing is in progress either, the run is over.
+    fn finish(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        let state = &self.state;
+        let is_held = state.arrivals().iter().any(|arrival| {
+            state.is_suspended()
+                || !matches!(self.kind(&arrival.to), Some(Kind::Synchronization))
+        });
+        if !state.in_progress().is_empty() || is_held {
+            return Ok(());
+        }
+        let (outcome, reason) = if let Some(cause) = state.unhandled().first() {
+            let note = state.path().iter().rev().find(|s| s.activity == cause.activity);
+            let note = note.and_then(|s| s.note.as_deref()).map_or(String::new(), |n| format!(": {n}"));
+            (Outcome::Failure, Some(format!("`{}` ended with {} and nothing follows it{note}", cause.activity, cause.event)))
+        } else if let Some(arrival) = state.arrivals().front() {
+            let missing = state.missing(&self.workflow, &arrival.to);
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            (Outcome::Failure, Some(format!("`{}` still waits for {}", arrival.to, missing.join(", "))))
+        } else {
+            (Outcome::Success, None)
+        };
+        self.write(Record::Closed { outcome, reason, at: now })
+    }
+}
+
+fn due_event(progress: &Progress, now: Timestamp) -> Option<Event> {
+    let until = progress.until.filter(|at| *at <= now);
+    let deadline = progress.deadline.filter(|at| *at <= now);
+    match (until, deadline) {
+        (Some(until), Some(deadline)) if deadline < until => Some(Event::Timeout),
+        (Some(_), _) => Some(Event::Ok),
+        (None, Some(_)) => Some(Event::Timeout),
+        (None, None) => None,
+    }
+}

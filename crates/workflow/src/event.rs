@@ -67,7 +67,7 @@ impl FromStr for Event {
             "interrupted" => Self::Interrupted,
             _ => match text.strip_prefix("exit ") {
                 Some(code) => Self::Exit(code.trim().parse().map_err(|_| wrong())?),
-                None if is_name(text) => Self::Named(text.to_owned()),
+                None if is_name(text) && text != "exit" => Self::Named(text.to_owned()),
                 None => return Err(wrong()),
             },
         })

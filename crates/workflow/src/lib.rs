@@ -8,7 +8,9 @@ mod context;
 mod definition;
 mod engine;
 mod event;
+pub mod journal;
 mod record;
+mod state;
 
 pub use check::{Finding, Severity, Site, check};
 pub use context::{Context, RenderError, Template, TemplateError};
@@ -16,4 +18,9 @@ pub use definition::{
     Activity, ActivityName, Command, Execute, FileMove, FolderList, Kind, Logging, NameError,
     OneRename, Side, Transfer, Visibility, Workflow,
 };
+pub use engine::{Input, Order, Refused, ReplayError, Run, Why};
 pub use event::{Event, ParseEventError};
+pub use record::{
+    Cause, Control, EffectId, Epoch, Outputs, Place, Record, Remaining, Report, Visit,
+};
+pub use state::{Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, Step};

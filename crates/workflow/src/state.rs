@@ -1,0 +1,473 @@
+//! A run's state: the fold of its journal over the definition, and nothing else.
+//!
+//! A sequence that no run can produce is refused, so the same fold guards the server against an
+//! agent that makes up a journal.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use model::{Outcome, Timestamp};
+
+use crate::record::{Cause, Control, Epoch, Outputs, Place, Record, Report, Visit};
+use crate::{ActivityName, Event, Kind, Side, Workflow};
+
+/// Records a run may have, so that a loop cannot fill a disk.
+pub const RECORDS_MAX: u64 = 100_000;
+
+/// A record that cannot follow those before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} ({kind}) cannot stand here: {why}")]
+pub struct Impossible {
+    pub seq: u64,
+    pub kind: &'static str,
+    pub why: String,
+}
+
+/// Who acts for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Server,
+    /// Given away, not yet known to be taken: nobody acts.
+    Giving(Epoch),
+    Target(Epoch),
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    NotOpened,
+    Going,
+    /// Will end as soon as nothing is in progress.
+    Concluding { outcome: Outcome, reason: Option<String> },
+    /// Will begin again as soon as nothing is in progress and the delay is over.
+    Retrying { not_before: Timestamp },
+    Closed { outcome: Outcome, reason: Option<String> },
+}
+
+/// An activity in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub activity: ActivityName,
+    pub began: Timestamp,
+    pub until: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
+    /// It is being ended and will end with this event.
+    pub stopping: Option<Event>,
+}
+
+/// A transition that fired and whose activity has not yet taken it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub to: ActivityName,
+    pub by: Option<Cause>,
+}
+
+/// One visit, for people: the path a run took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub visit: Visit,
+    pub attempt: u32,
+    pub activity: ActivityName,
+    pub event: Option<Event>,
+    pub note: Option<String>,
+    pub begin: Timestamp,
+    pub end: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    phase: Phase,
+    owner: Owner,
+    is_suspended: bool,
+    attempt: u32,
+    /// Records folded so far: the sequence number of the next one.
+    records: u64,
+    visits: u32,
+    /// The latest instant of any record; the run never goes back behind it.
+    clock: Timestamp,
+    in_progress: BTreeMap<Visit, Progress>,
+    arrivals: VecDeque<Arrival>,
+    outputs: BTreeMap<ActivityName, Outputs>,
+    unhandled: Vec<Cause>,
+    last_order: u64,
+    path: Vec<Step>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            phase: Phase::NotOpened,
+            owner: Owner::Server,
+            is_suspended: false,
+            attempt: 1,
+            records: 0,
+            visits: 0,
+            clock: Timestamp::EPOCH,
+            in_progress: BTreeMap::new(),
+            arrivals: VecDeque::new(),
+            outputs: BTreeMap::new(),
+            unhandled: Vec::new(),
+            last_order: 0,
+            path: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        self.is_suspended
+    }
+
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    pub fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    pub fn in_progress(&self) -> &BTreeMap<Visit, Progress> {
+        &self.in_progress
+    }
+
+    pub fn arrivals(&self) -> &VecDeque<Arrival> {
+        &self.arrivals
+    }
+
+    pub fn outputs(&self) -> &BTreeMap<ActivityName, Outputs> {
+        &self.outputs
+    }
+
+    /// Errors that no transition took.
+    pub fn unhandled(&self) -> &[Cause] {
+        &self.unhandled
+    }
+
+    /// The number of the latest order of a person that counts.
+    pub fn last_order(&self) -> u64 {
+        self.last_order
+    }
+
+    pub fn path(&self) -> &[Step] {
+        &self.path
+    }
+
+    pub(crate) fn next_visit(&self) -> Visit {
+        Visit(self.visits + 1)
+    }
+
+    pub fn outcome(&self) -> Option<(Outcome, Option<&str>)> {
+        match &self.phase {
+            Phase::Closed { outcome, reason } => Some((*outcome, reason.as_deref())),
+            _ => None,
+        }
+    }
+
+    /// Nothing but Waits is in progress: such a run takes no slot.
+    pub fn only_waits(&self) -> bool {
+        !self.in_progress.is_empty()
+            && self.in_progress.values().all(|progress| progress.until.is_some())
+    }
+
+    /// What is still missing for `join` to go on, counting arrivals not yet taken.
+    pub fn missing(&self, workflow: &Workflow, join: &ActivityName) -> Vec<Cause> {
+        incoming(workflow, join)
+            .into_iter()
+            .filter(|cause| !self.arrivals.iter().any(|a| &a.to == join && a.by.as_ref() == Some(cause)))
+            .collect()
+    }
+
+    /// Folds one record in.
+    pub fn apply(&mut self, workflow: &Workflow, record: &Record) -> Result<(), Impossible> {
+        let impossible = |why: String| Impossible { seq: self.records, kind: record.kind(), why };
+        if let Err(why) = self.admits(workflow, record) {
+            return Err(impossible(why));
+        }
+        self.records += 1;
+        self.clock = self.clock.max(record.at());
+        self.fold(workflow, record.clone());
+        Ok(())
+    }
+
+    fn admits(&self, workflow: &Workflow, record: &Record) -> Result<(), String> {
+        if self.records >= RECORDS_MAX {
+            return Err(format!("a run has at most {RECORDS_MAX} records"));
+        }
+        if matches!(self.phase, Phase::NotOpened) != matches!(record, Record::Opened { .. }) {
+            return Err("a run is opened once, first".into());
+        }
+        if matches!(self.phase, Phase::Closed { .. }) {
+            return Err("the run is closed".into());
+        }
+        let is_given = matches!(self.owner, Owner::Giving(_));
+        if is_given && !matches!(record, Record::Taken { .. } | Record::Closed { .. }) {
+            return Err("the run is being given away".into());
+        }
+        match record {
+            Record::Began { visit, activity, by, .. } => {
+                let kind = self.may_begin(workflow, *visit, activity, by.as_ref())?;
+                let is_instant = is_instant(kind) || ends_run(kind);
+                if is_instant { Err("it takes no time".into()) } else { Ok(()) }
+            }
+            Record::Passed { visit, activity, by, .. } => {
+                let kind = self.may_begin(workflow, *visit, activity, by.as_ref())?;
+                match kind {
+                    Kind::Synchronization if !self.missing(workflow, activity).is_empty() => {
+                        Err("not every incoming transition has fired".into())
+                    }
+                    kind if is_instant(kind) => Ok(()),
+                    _ => Err("it takes time".into()),
+                }
+            }
+            Record::Stopping { visit, .. } | Record::Ended { visit, .. } => {
+                self.in_progress.get(visit).map(|_| ()).ok_or_else(|| format!("visit {visit} is not in progress"))
+            }
+            Record::Concluding { .. } | Record::Retrying { .. } => match self.phase {
+                Phase::Going | Phase::Retrying { .. } => Ok(()),
+                _ => Err("the run is ending".into()),
+            },
+            Record::Restarted { attempt, .. } => {
+                let is_due = matches!(self.phase, Phase::Retrying { .. })
+                    && self.in_progress.is_empty()
+                    && *attempt == self.attempt + 1;
+                if is_due { Ok(()) } else { Err("nothing asked for this pass".into()) }
+            }
+            Record::Controlled { number, .. } if *number <= self.last_order => {
+                Err(format!("order {number} is not after {}", self.last_order))
+            }
+            Record::Giving { epoch, .. } => match self.owner {
+                Owner::Server if epoch.0 > 0 => Ok(()),
+                _ => Err("the server does not own the run".into()),
+            },
+            Record::Taken { epoch, .. } => match self.owner {
+                Owner::Giving(given) if given == *epoch => Ok(()),
+                _ => Err(format!("epoch {} was not given", epoch.0)),
+            },
+            Record::Closed { .. } if !self.in_progress.is_empty() => {
+                Err("activities are in progress".into())
+            }
+            Record::Opened { .. } | Record::Controlled { .. } | Record::Closed { .. } => Ok(()),
+        }
+    }
+
+    fn may_begin<'w>(
+        &self,
+        workflow: &'w Workflow,
+        visit: Visit,
+        activity: &ActivityName,
+        by: Option<&Cause>,
+    ) -> Result<&'w Kind, String> {
+        let definition =
+            workflow.activities.get(activity).ok_or_else(|| format!("no activity `{activity}`"))?;
+        if visit != self.next_visit() {
+            return Err(format!("visit {visit} is not {}", self.next_visit()));
+        }
+        if self.phase != Phase::Going {
+            return Err("the run is ending".into());
+        }
+        if !self.arrivals.iter().any(|a| &a.to == activity && a.by.as_ref() == by) {
+            return Err(format!("no transition leads to `{activity}` now"));
+        }
+        if self.is_active(activity) {
+            return Err(format!("`{activity}` is in progress"));
+        }
+        if definition.kind.side() == Side::Target && !matches!(self.owner, Owner::Target(_)) {
+            return Err("the run is not on its target".into());
+        }
+        Ok(&definition.kind)
+    }
+
+    pub(crate) fn is_active(&self, activity: &ActivityName) -> bool {
+        self.in_progress.values().any(|progress| &progress.activity == activity)
+    }
+
+    fn fold(&mut self, workflow: &Workflow, record: Record) {
+        match record {
+            Record::Opened { place, .. } => {
+                self.phase = Phase::Going;
+                if place == Place::Target {
+                    self.owner = Owner::Target(Epoch(0));
+                }
+                self.arrivals.push_back(Arrival { to: workflow.start.clone(), by: None });
+            }
+            Record::Began { visit, activity, by, at, until, deadline } => {
+                self.take_arrival(&activity, by.as_ref());
+                self.enter(visit, &activity, at);
+                let progress = Progress { activity, began: at, until, deadline, stopping: None };
+                self.in_progress.insert(visit, progress);
+            }
+            Record::Passed { visit, activity, by, at } => {
+                self.pass(workflow, visit, &activity, by.as_ref(), at);
+            }
+            Record::Stopping { visit, event, .. } => {
+                if let Some(progress) = self.in_progress.get_mut(&visit) {
+                    progress.stopping = Some(event);
+                }
+            }
+            Record::Ended { visit, report, at } => self.end(workflow, visit, report, at),
+            Record::Concluding { outcome, reason, by, at } => {
+                self.phase = Phase::Concluding { outcome, reason };
+                self.note_last_step(by, at);
+                self.arrivals.clear();
+            }
+            Record::Retrying { activity, not_before, at } => {
+                self.phase = Phase::Retrying { not_before };
+                self.note_last_step(Some(activity), at);
+                self.arrivals.clear();
+            }
+            Record::Restarted { attempt, .. } => {
+                self.phase = Phase::Going;
+                self.attempt = attempt;
+                self.outputs.clear();
+                self.unhandled.clear();
+                self.arrivals.push_back(Arrival { to: workflow.start.clone(), by: None });
+            }
+            Record::Controlled { number, control, .. } => {
+                self.last_order = number;
+                self.is_suspended = match control {
+                    Control::Suspend => true,
+                    Control::Resume => false,
+                    Control::Abort => self.is_suspended,
+                };
+            }
+            Record::Giving { epoch, .. } => self.owner = Owner::Giving(epoch),
+            Record::Taken { epoch, remaining, at } => {
+                self.owner = Owner::Target(epoch);
+                for rest in remaining {
+                    if let Some(progress) = self.in_progress.get_mut(&rest.visit) {
+                        progress.until = rest.until.map(|span| at + span);
+                        progress.deadline = rest.deadline.map(|span| at + span);
+                    }
+                }
+            }
+            Record::Closed { outcome, reason, .. } => {
+                self.phase = Phase::Closed { outcome, reason };
+                self.arrivals.clear();
+            }
+        }
+    }
+
+    /// An activity that ends the run or the pass, for the path: it began and ended at once.
+    fn note_last_step(&mut self, activity: Option<ActivityName>, at: Timestamp) {
+        if let Some(activity) = activity {
+            let visit = self.next_visit();
+            self.enter(visit, &activity, at);
+            self.leave(visit, Event::Ok, None, at);
+        }
+    }
+
+    fn enter(&mut self, visit: Visit, activity: &ActivityName, at: Timestamp) {
+        self.visits = visit.0;
+        self.path.push(Step {
+            visit,
+            attempt: self.attempt,
+            activity: activity.clone(),
+            event: None,
+            note: None,
+            begin: at,
+            end: None,
+        });
+    }
+
+    fn leave(&mut self, visit: Visit, event: Event, note: Option<String>, at: Timestamp) {
+        let steps = &mut self.path;
+        if let Ok(index) = steps.binary_search_by_key(&visit, |step| step.visit) {
+            steps[index].event = Some(event);
+            steps[index].note = note;
+            steps[index].end = Some(at);
+        }
+    }
+
+    fn take_arrival(&mut self, to: &ActivityName, by: Option<&Cause>) {
+        let found = self.arrivals.iter().position(|a| &a.to == to && a.by.as_ref() == by);
+        if let Some(index) = found {
+            self.arrivals.remove(index);
+        }
+    }
+
+    fn pass(
+        &mut self,
+        workflow: &Workflow,
+        visit: Visit,
+        activity: &ActivityName,
+        by: Option<&Cause>,
+        at: Timestamp,
+    ) {
+        let kind = workflow.activities.get(activity).map(|found| &found.kind);
+        match kind {
+            Some(Kind::Synchronization) => {
+                if by.is_none() {
+                    self.take_arrival(activity, None);
+                }
+                for cause in incoming(workflow, activity) {
+                    self.take_arrival(activity, Some(&cause));
+                }
+            }
+            _ => self.take_arrival(activity, by),
+        }
+        self.enter(visit, activity, at);
+        self.leave(visit, Event::Ok, None, at);
+        if let Some(Kind::Jump { to }) = kind {
+            let by = Some(Cause { activity: activity.clone(), event: Event::Ok });
+            self.arrivals.push_back(Arrival { to: to.clone(), by });
+        }
+        self.fire(workflow, activity, &Event::Ok);
+    }
+
+    fn end(&mut self, workflow: &Workflow, visit: Visit, report: Report, at: Timestamp) {
+        let Some(progress) = self.in_progress.remove(&visit) else { return };
+        self.leave(visit, report.event.clone(), report.note, at);
+        if self.phase == Phase::Going {
+            self.outputs.insert(progress.activity.clone(), report.outputs);
+            self.fire(workflow, &progress.activity, &report.event);
+        }
+    }
+
+    /// Owes an arrival to each activity that the transitions of `event` lead to.
+    fn fire(&mut self, workflow: &Workflow, activity: &ActivityName, event: &Event) {
+        if let Some((event, to)) = workflow.successors(activity, event) {
+            let cause = Cause { activity: activity.clone(), event };
+            self.arrivals.extend(
+                to.iter().map(|to| Arrival { to: to.clone(), by: Some(cause.clone()) }),
+            );
+        } else if event.fallback().unwrap_or_else(|| event.clone()) == Event::Error {
+            self.unhandled.push(Cause { activity: activity.clone(), event: event.clone() });
+        }
+    }
+}
+
+/// All transitions that lead to `activity`, each once; a Jump counts as one on `ok`.
+pub(crate) fn incoming(workflow: &Workflow, activity: &ActivityName) -> Vec<Cause> {
+    let mut all = Vec::new();
+    for (name, from) in &workflow.activities {
+        let mut add = |event: Event| all.push(Cause { activity: name.clone(), event });
+        for (event, to) in &from.on {
+            if to.contains(activity) {
+                add(event.clone());
+            }
+        }
+        if matches!(&from.kind, Kind::Jump { to } if to == activity) {
+            add(Event::Ok);
+        }
+    }
+    all
+}
+
+pub(crate) fn is_instant(kind: &Kind) -> bool {
+    matches!(kind, Kind::Jump { .. } | Kind::Empty | Kind::Synchronization)
+}
+
+pub(crate) fn ends_run(kind: &Kind) -> bool {
+    matches!(kind, Kind::Success { .. } | Kind::Failure { .. } | Kind::Retry { .. })
+}
