@@ -2,6 +2,7 @@
 //!
 //! Depends on nothing of ours, reads no clock and makes no randomness: ids and instants are handed in.
 
+pub mod codec;
 mod digest;
 mod fleet;
 mod id;

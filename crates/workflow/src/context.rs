@@ -22,6 +22,8 @@ pub struct Template {
 #[error("{reason}")]
 pub struct TemplateError {
     pub reason: String,
+    /// Line within the text, from 1.
+    pub line: usize,
 }
 
 /// A template that could not be rendered: a name is unset here, or a filter failed.
@@ -39,7 +41,10 @@ impl Template {
         if !is_plain {
             environment()
                 .template_from_str(&source)
-                .map_err(|error| TemplateError { reason: reason_of(&error) })?;
+                .map_err(|error| TemplateError {
+                    reason: reason_of(&error),
+                    line: error.line().unwrap_or(1),
+                })?;
         }
         Ok(Self { source, is_plain })
     }
@@ -152,7 +157,8 @@ impl Context {
             ("agent", map_value(&self.agent)),
             ("activities", Value::from_pairs(activities)),
         ];
-        let own = self.variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
+        let own =
+            self.variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
         Value::from_pairs(own.chain(roots))
     }
 

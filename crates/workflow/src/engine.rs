@@ -10,10 +10,10 @@ use std::sync::Arc;
 use model::{Outcome, RunId, Span, Timestamp};
 
 use crate::context::wait_until;
-use crate::record::{
-    Cause, Control, EffectId, Epoch, Place, Record, Remaining, Report, Visit,
+use crate::record::{Cause, Control, EffectId, Epoch, Place, Record, Remaining, Report, Visit};
+use crate::state::{
+    Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, ends_run, is_instant,
 };
-use crate::state::{Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, ends_run, is_instant};
 use crate::{ActivityName, Context, Event, Kind, Side, Template, Workflow};
 
 /// Activities without duration that one step may pass before the run counts as an endless cycle.
@@ -188,7 +188,10 @@ impl Run {
 
     /// The next order; only to be asked once every record has been taken and made durable.
     pub fn poll_order(&mut self) -> Option<Order> {
-        debug_assert!(self.records.is_empty(), "records must be durable before orders are acted on");
+        debug_assert!(
+            self.records.is_empty(),
+            "records must be durable before orders are acted on"
+        );
         self.orders.pop_front()
     }
 
@@ -255,8 +258,8 @@ impl Run {
             let effect = self.effect(visit);
             let activity = progress.activity;
             let side = self.side(&activity);
-            let is_redone =
-                progress.stopping.is_none() && self.kind(&activity).is_some_and(Kind::can_be_redone);
+            let is_redone = progress.stopping.is_none()
+                && self.kind(&activity).is_some_and(Kind::can_be_redone);
             match side {
                 Side::Any => {}
                 Side::Server => self.orders.push_back(Order::Begin { effect, activity, side }),
@@ -436,8 +439,10 @@ impl Run {
                 self.conclude(Outcome::Success, reason, Some(activity), now)
             }
             Kind::Failure { message } => {
-                let reason = message
-                    .map_or_else(|| self.default_reason(&activity, by.as_ref()), |text| self.spoken(&text));
+                let reason = message.map_or_else(
+                    || self.default_reason(&activity, by.as_ref()),
+                    |text| self.spoken(&text),
+                );
                 self.conclude(Outcome::Failure, Some(reason), Some(activity), now)
             }
             Kind::Retry { limit, delay } => self.retry(activity, limit, delay, now),
@@ -476,7 +481,8 @@ impl Run {
         now: Timestamp,
     ) -> Result<(), Impossible> {
         if self.state.attempt() > limit {
-            let reason = format!("retry limit: `{activity}` allows {} passes", u64::from(limit) + 1);
+            let reason =
+                format!("retry limit: `{activity}` allows {} passes", u64::from(limit) + 1);
             return self.conclude(Outcome::Failure, Some(reason), Some(activity), now);
         }
         self.write(Record::Retrying { activity, not_before: now + delay, at: now })?;
@@ -504,20 +510,29 @@ impl Run {
     fn finish(&mut self, now: Timestamp) -> Result<(), Impossible> {
         let state = &self.state;
         let is_held = state.arrivals().iter().any(|arrival| {
-            state.is_suspended()
-                || !matches!(self.kind(&arrival.to), Some(Kind::Synchronization))
+            state.is_suspended() || !matches!(self.kind(&arrival.to), Some(Kind::Synchronization))
         });
         if !state.in_progress().is_empty() || is_held {
             return Ok(());
         }
         let (outcome, reason) = if let Some(cause) = state.unhandled().first() {
             let note = state.path().iter().rev().find(|s| s.activity == cause.activity);
-            let note = note.and_then(|s| s.note.as_deref()).map_or(String::new(), |n| format!(": {n}"));
-            (Outcome::Failure, Some(format!("`{}` ended with {} and nothing follows it{note}", cause.activity, cause.event)))
+            let note =
+                note.and_then(|s| s.note.as_deref()).map_or(String::new(), |n| format!(": {n}"));
+            (
+                Outcome::Failure,
+                Some(format!(
+                    "`{}` ended with {} and nothing follows it{note}",
+                    cause.activity, cause.event
+                )),
+            )
         } else if let Some(arrival) = state.arrivals().front() {
             let missing = state.missing(&self.workflow, &arrival.to);
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            (Outcome::Failure, Some(format!("`{}` still waits for {}", arrival.to, missing.join(", "))))
+            (
+                Outcome::Failure,
+                Some(format!("`{}` still waits for {}", arrival.to, missing.join(", "))),
+            )
         } else {
             (Outcome::Success, None)
         };

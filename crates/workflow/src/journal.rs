@@ -5,9 +5,10 @@
 //! holds the hash of the one before, the first the hash of the run's id. A torn tail is told apart
 //! from damage in the middle.
 
-use model::{Digest, Outcome, RunId, Span, Timestamp};
+use model::codec::{CodecError, Reader, Writer};
+use model::{Digest, Outcome, RunId};
 
-use crate::record::{Cause, Control, Epoch, Outputs, Place, Record, Remaining, Report, Visit};
+use crate::record::{Cause, Control, Epoch, Place, Record, Remaining, Report, Visit};
 use crate::{ActivityName, Event};
 
 const VERSION: u8 = 1;
@@ -28,7 +29,7 @@ pub enum FrameError {
     #[error("the frame does not follow the one before it")]
     Chain,
     #[error("the frame's content makes no sense: {0}")]
-    Content(&'static str),
+    Content(#[from] CodecError),
 }
 
 /// The head of a run's chain: what the next frame must refer to.
@@ -61,7 +62,7 @@ impl Chain {
         frame.push(VERSION);
         frame.extend([0; 4]);
         frame.extend(self.head.as_bytes());
-        write_record(&mut frame, record);
+        frame.extend(encode(record));
         let length = u32::try_from(frame.len() - HEAD).unwrap_or(u32::MAX);
         frame[1..5].copy_from_slice(&length.to_le_bytes());
         let checksum = blake3::hash(&frame);
@@ -81,11 +82,9 @@ impl Chain {
         if content[5..HEAD] != *self.head.as_bytes() {
             return Err(FrameError::Chain);
         }
-        let mut reader = Reader { rest: &content[HEAD..] };
-        let record = read_record(&mut reader)?;
-        if !reader.rest.is_empty() {
-            return Err(FrameError::Content("bytes are left over"));
-        }
+        let mut reader = Reader::new(&content[HEAD..]);
+        let record = decode(&mut reader)?;
+        reader.end()?;
         self.advance(frame);
         Ok((record, length))
     }
@@ -104,7 +103,7 @@ pub fn frame_len(bytes: &[u8]) -> Result<usize, FrameError> {
     }
     let length: [u8; 4] = rest.get(..4).and_then(|b| b.try_into().ok()).ok_or(FrameError::Torn)?;
     let total = HEAD + TAIL + u32::from_le_bytes(length) as usize;
-    if total > FRAME_BYTES_MAX { Err(FrameError::Content("it is too long")) } else { Ok(total) }
+    if total > FRAME_BYTES_MAX { Err(CodecError("it is too long").into()) } else { Ok(total) }
 }
 
 /// A journal as it was found.
@@ -156,299 +155,170 @@ fn is_torn_write(bytes: &[u8]) -> bool {
     bytes.get(length..).is_none_or(|after| after.iter().all(|byte| *byte == 0))
 }
 
-fn write_record(out: &mut Vec<u8>, record: &Record) {
+fn encode(record: &Record) -> Vec<u8> {
+    let mut out = Writer::new();
     match record {
-        Record::Opened { place, at } => {
-            out.push(1);
-            out.push(u8::from(*place == Place::Target));
-            put_time(out, *at);
+        Record::Opened { place, .. } => {
+            out.u8(1).switch(*place == Place::Target);
         }
-        Record::Began { visit, activity, by, at, until, deadline } => {
-            out.push(2);
-            put_visit(out, *visit);
-            put_text(out, activity.as_str());
-            put_option(out, by.as_ref(), put_cause);
-            put_time(out, *at);
-            put_option(out, until.as_ref(), |out, at| put_time(out, *at));
-            put_option(out, deadline.as_ref(), |out, at| put_time(out, *at));
+        Record::Began { visit, activity, by, until, deadline, .. } => {
+            out.u8(2).u32(visit.0).text(activity.as_str()).option(by.as_ref(), put_cause);
+            out.option(*until, |out, at| _ = out.time(at));
+            out.option(*deadline, |out, at| _ = out.time(at));
         }
-        Record::Passed { visit, activity, by, at } => {
-            out.push(3);
-            put_visit(out, *visit);
-            put_text(out, activity.as_str());
-            put_option(out, by.as_ref(), put_cause);
-            put_time(out, *at);
+        Record::Passed { visit, activity, by, .. } => {
+            out.u8(3).u32(visit.0).text(activity.as_str()).option(by.as_ref(), put_cause);
         }
-        Record::Stopping { visit, event, at } => {
-            out.push(4);
-            put_visit(out, *visit);
-            put_text(out, &event.to_string());
-            put_time(out, *at);
+        Record::Stopping { visit, event, .. } => {
+            out.u8(4).u32(visit.0).text(&event.to_string());
         }
-        Record::Ended { visit, report, at } => {
-            out.push(5);
-            put_visit(out, *visit);
-            put_report(out, report);
-            put_time(out, *at);
+        Record::Ended { visit, report, .. } => {
+            put_report(out.u8(5).u32(visit.0), report);
         }
-        Record::Concluding { outcome, reason, by, at } => {
-            out.push(6);
-            put_text(out, outcome.as_str());
-            put_option(out, reason.as_ref(), |out, text| put_text(out, text));
-            put_option(out, by.as_ref(), |out, name| put_text(out, name.as_str()));
-            put_time(out, *at);
+        Record::Concluding { outcome, reason, by, .. } => {
+            out.u8(6)
+                .text(outcome.as_str())
+                .option(reason.as_ref(), |out, text| _ = out.text(text));
+            out.option(by.as_ref(), |out, name| _ = out.text(name.as_str()));
         }
-        Record::Retrying { activity, not_before, at } => {
-            out.push(7);
-            put_text(out, activity.as_str());
-            put_time(out, *not_before);
-            put_time(out, *at);
+        Record::Retrying { activity, not_before, .. } => {
+            out.u8(7).text(activity.as_str()).time(*not_before);
         }
-        Record::Restarted { attempt, at } => {
-            out.push(8);
-            out.extend(attempt.to_le_bytes());
-            put_time(out, *at);
+        Record::Restarted { attempt, .. } => {
+            out.u8(8).u32(*attempt);
         }
-        Record::Controlled { number, control, at } => {
-            out.push(9);
-            out.extend(number.to_le_bytes());
-            put_text(out, control.as_str());
-            put_time(out, *at);
+        Record::Controlled { number, control, .. } => {
+            out.u8(9).u64(*number).text(control.as_str());
         }
-        Record::Giving { epoch, at } => {
-            out.push(10);
-            out.extend(epoch.0.to_le_bytes());
-            put_time(out, *at);
+        Record::Giving { epoch, .. } => {
+            out.u8(10).u32(epoch.0);
         }
-        Record::Taken { epoch, remaining, at } => {
-            out.push(11);
-            out.extend(epoch.0.to_le_bytes());
-            put_len(out, remaining.len());
-            for rest in remaining {
-                put_visit(out, rest.visit);
-                put_option(out, rest.until.as_ref(), |out, span| put_span(out, *span));
-                put_option(out, rest.deadline.as_ref(), |out, span| put_span(out, *span));
-            }
-            put_time(out, *at);
+        Record::Taken { epoch, remaining, .. } => {
+            out.u8(11).u32(epoch.0).list(remaining, put_remaining);
         }
-        Record::Closed { outcome, reason, at } => {
-            out.push(12);
-            put_text(out, outcome.as_str());
-            put_option(out, reason.as_ref(), |out, text| put_text(out, text));
-            put_time(out, *at);
+        Record::Closed { outcome, reason, .. } => {
+            out.u8(12)
+                .text(outcome.as_str())
+                .option(reason.as_ref(), |out, text| _ = out.text(text));
         }
     }
+    out.time(record.at());
+    out.finish()
 }
 
-fn read_record(from: &mut Reader<'_>) -> Result<Record, FrameError> {
-    Ok(match from.byte()? {
+fn decode(from: &mut Reader<'_>) -> Result<Record, CodecError> {
+    Ok(match from.u8()? {
         1 => {
-            let place = match from.byte()? {
-                0 => Place::Server,
-                1 => Place::Target,
-                _ => return Err(FrameError::Content("unknown place")),
-            };
+            let place = if from.switch()? { Place::Target } else { Place::Server };
             Record::Opened { place, at: from.time()? }
         }
         2 => Record::Began {
-            visit: from.visit()?,
-            activity: from.name()?,
-            by: from.option(Reader::cause)?,
-            at: from.time()?,
+            visit: read_visit(from)?,
+            activity: read_name(from)?,
+            by: from.option(read_cause)?,
             until: from.option(Reader::time)?,
             deadline: from.option(Reader::time)?,
-        },
-        3 => Record::Passed {
-            visit: from.visit()?,
-            activity: from.name()?,
-            by: from.option(Reader::cause)?,
             at: from.time()?,
         },
-        4 => Record::Stopping { visit: from.visit()?, event: from.event()?, at: from.time()? },
-        5 => Record::Ended { visit: from.visit()?, report: from.report()?, at: from.time()? },
+        3 => Record::Passed {
+            visit: read_visit(from)?,
+            activity: read_name(from)?,
+            by: from.option(read_cause)?,
+            at: from.time()?,
+        },
+        4 => Record::Stopping {
+            visit: read_visit(from)?,
+            event: read_event(from)?,
+            at: from.time()?,
+        },
+        5 => {
+            Record::Ended { visit: read_visit(from)?, report: read_report(from)?, at: from.time()? }
+        }
         6 => Record::Concluding {
-            outcome: from.outcome()?,
+            outcome: read_outcome(from)?,
             reason: from.option(Reader::text)?,
-            by: from.option(Reader::name)?,
+            by: from.option(read_name)?,
             at: from.time()?,
         },
         7 => Record::Retrying {
-            activity: from.name()?,
+            activity: read_name(from)?,
             not_before: from.time()?,
             at: from.time()?,
         },
         8 => Record::Restarted { attempt: from.u32()?, at: from.time()? },
         9 => Record::Controlled {
             number: from.u64()?,
-            control: from.control()?,
+            control: read_control(from)?,
             at: from.time()?,
         },
         10 => Record::Giving { epoch: Epoch(from.u32()?), at: from.time()? },
         11 => Record::Taken {
             epoch: Epoch(from.u32()?),
-            remaining: from.list(Reader::remaining)?,
+            remaining: from.list(read_remaining)?,
             at: from.time()?,
         },
         12 => Record::Closed {
-            outcome: from.outcome()?,
+            outcome: read_outcome(from)?,
             reason: from.option(Reader::text)?,
             at: from.time()?,
         },
-        _ => return Err(FrameError::Content("unknown kind of record")),
+        _ => return Err(CodecError("unknown kind of record")),
     })
 }
 
-fn put_len(out: &mut Vec<u8>, length: usize) {
-    out.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_len(out, text.len());
-    out.extend(text.as_bytes());
-}
-
-fn put_visit(out: &mut Vec<u8>, visit: Visit) {
-    out.extend(visit.0.to_le_bytes());
-}
-
-fn put_time(out: &mut Vec<u8>, at: Timestamp) {
-    out.extend(at.as_millis().to_le_bytes());
-}
-
-fn put_span(out: &mut Vec<u8>, span: Span) {
-    out.extend(span.as_millis().to_le_bytes());
-}
-
-fn put_option<T: ?Sized>(out: &mut Vec<u8>, value: Option<&T>, put: impl Fn(&mut Vec<u8>, &T)) {
-    out.push(u8::from(value.is_some()));
-    if let Some(value) = value {
-        put(out, value);
-    }
-}
-
-fn put_cause(out: &mut Vec<u8>, cause: &Cause) {
-    put_text(out, cause.activity.as_str());
-    put_text(out, &cause.event.to_string());
+fn put_cause(out: &mut Writer, cause: &Cause) {
+    out.text(cause.activity.as_str()).text(&cause.event.to_string());
 }
 
 /// A report's bytes: also how results of effects are remembered and answered.
-pub fn put_report(out: &mut Vec<u8>, report: &Report) {
-    put_text(out, &report.event.to_string());
-    put_len(out, report.outputs.len());
-    for (name, value) in &report.outputs {
-        put_text(out, name);
-        put_text(out, value);
-    }
-    put_option(out, report.note.as_ref(), |out, text| put_text(out, text));
+pub fn put_report(out: &mut Writer, report: &Report) {
+    out.text(&report.event.to_string()).map(&report.outputs);
+    out.option(report.note.as_ref(), |out, text| _ = out.text(text));
+}
+
+pub fn put_remaining(out: &mut Writer, rest: &Remaining) {
+    out.u32(rest.visit.0);
+    out.option(rest.until, |out, span| _ = out.span(span));
+    out.option(rest.deadline, |out, span| _ = out.span(span));
 }
 
 /// Reads what [`put_report`] wrote.
-pub fn read_report(bytes: &[u8]) -> Result<Report, FrameError> {
-    Reader { rest: bytes }.report()
+pub fn read_report(from: &mut Reader<'_>) -> Result<Report, CodecError> {
+    Ok(Report { event: read_event(from)?, outputs: from.map()?, note: from.option(Reader::text)? })
 }
 
-struct Reader<'b> {
-    rest: &'b [u8],
+/// Reads what [`put_remaining`] wrote.
+pub fn read_remaining(from: &mut Reader<'_>) -> Result<Remaining, CodecError> {
+    Ok(Remaining {
+        visit: read_visit(from)?,
+        until: from.option(Reader::span)?,
+        deadline: from.option(Reader::span)?,
+    })
 }
 
-impl<'b> Reader<'b> {
-    fn take(&mut self, count: usize) -> Result<&'b [u8], FrameError> {
-        let (taken, rest) =
-            self.rest.split_at_checked(count).ok_or(FrameError::Content("it is cut short"))?;
-        self.rest = rest;
-        Ok(taken)
-    }
+fn read_visit(from: &mut Reader<'_>) -> Result<Visit, CodecError> {
+    from.u32().map(Visit)
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
-        self.take(N)?.try_into().map_err(|_| FrameError::Content("it is cut short"))
-    }
+fn read_name(from: &mut Reader<'_>) -> Result<ActivityName, CodecError> {
+    from.text()?.parse().map_err(|_| CodecError("a name is none"))
+}
 
-    fn byte(&mut self) -> Result<u8, FrameError> {
-        self.array::<1>().map(|[byte]| byte)
-    }
+fn read_event(from: &mut Reader<'_>) -> Result<Event, CodecError> {
+    from.text()?.parse().map_err(|_| CodecError("an event is none"))
+}
 
-    fn u32(&mut self) -> Result<u32, FrameError> {
-        self.array().map(u32::from_le_bytes)
-    }
+fn read_outcome(from: &mut Reader<'_>) -> Result<Outcome, CodecError> {
+    from.text()?.parse().map_err(|()| CodecError("an outcome is none"))
+}
 
-    fn u64(&mut self) -> Result<u64, FrameError> {
-        self.array().map(u64::from_le_bytes)
-    }
+/// Reads the name of an order.
+pub fn read_control(from: &mut Reader<'_>) -> Result<Control, CodecError> {
+    let text = from.text()?;
+    let all = [Control::Suspend, Control::Resume, Control::Abort];
+    all.into_iter().find(|control| control.as_str() == text).ok_or(CodecError("an order is none"))
+}
 
-    fn time(&mut self) -> Result<Timestamp, FrameError> {
-        self.array().map(i64::from_le_bytes).map(Timestamp::from_millis)
-    }
-
-    fn span(&mut self) -> Result<Span, FrameError> {
-        self.u64().map(Span::from_millis)
-    }
-
-    fn visit(&mut self) -> Result<Visit, FrameError> {
-        self.u32().map(Visit)
-    }
-
-    fn text(&mut self) -> Result<String, FrameError> {
-        let length = self.u32()? as usize;
-        let bytes = self.take(length)?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| FrameError::Content("a text is not UTF-8"))
-    }
-
-    fn name(&mut self) -> Result<ActivityName, FrameError> {
-        self.text()?.parse().map_err(|_| FrameError::Content("a name is none"))
-    }
-
-    fn event(&mut self) -> Result<Event, FrameError> {
-        self.text()?.parse().map_err(|_| FrameError::Content("an event is none"))
-    }
-
-    fn outcome(&mut self) -> Result<Outcome, FrameError> {
-        self.text()?.parse().map_err(|()| FrameError::Content("an outcome is none"))
-    }
-
-    fn control(&mut self) -> Result<Control, FrameError> {
-        match self.text()?.as_str() {
-            "suspend" => Ok(Control::Suspend),
-            "resume" => Ok(Control::Resume),
-            "abort" => Ok(Control::Abort),
-            _ => Err(FrameError::Content("an order is none")),
-        }
-    }
-
-    fn cause(&mut self) -> Result<Cause, FrameError> {
-        Ok(Cause { activity: self.name()?, event: self.event()? })
-    }
-
-    fn remaining(&mut self) -> Result<Remaining, FrameError> {
-        Ok(Remaining {
-            visit: self.visit()?,
-            until: self.option(Self::span)?,
-            deadline: self.option(Self::span)?,
-        })
-    }
-
-    fn report(&mut self) -> Result<Report, FrameError> {
-        let event = self.event()?;
-        let pairs = self.list(|reader| Ok((reader.text()?, reader.text()?)))?;
-        let outputs: Outputs = pairs.into_iter().collect();
-        Ok(Report { event, outputs, note: self.option(Self::text)? })
-    }
-
-    fn option<T>(
-        &mut self,
-        read: impl Fn(&mut Self) -> Result<T, FrameError>,
-    ) -> Result<Option<T>, FrameError> {
-        match self.byte()? {
-            0 => Ok(None),
-            1 => read(self).map(Some),
-            _ => Err(FrameError::Content("a switch is neither on nor off")),
-        }
-    }
-
-    fn list<T>(
-        &mut self,
-        read: impl Fn(&mut Self) -> Result<T, FrameError>,
-    ) -> Result<Vec<T>, FrameError> {
-        let count = self.u32()?;
-        (0..count).map(|_| read(self)).collect()
-    }
+fn read_cause(from: &mut Reader<'_>) -> Result<Cause, CodecError> {
+    Ok(Cause { activity: read_name(from)?, event: read_event(from)? })
 }

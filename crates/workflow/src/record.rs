@@ -105,7 +105,10 @@ impl fmt::Display for Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// The run begins at Start.
-    Opened { place: Place, at: Timestamp },
+    Opened {
+        place: Place,
+        at: Timestamp,
+    },
     /// An activity begins. `by` is the transition that led to it, none at Start.
     Began {
         visit: Visit,
@@ -118,24 +121,64 @@ pub enum Record {
         deadline: Option<Timestamp>,
     },
     /// An activity that takes no time began and ended: Jump, Empty, Synchronization.
-    Passed { visit: Visit, activity: ActivityName, by: Option<Cause>, at: Timestamp },
+    Passed {
+        visit: Visit,
+        activity: ActivityName,
+        by: Option<Cause>,
+        at: Timestamp,
+    },
     /// An activity in progress is being ended and will end with `event`.
-    Stopping { visit: Visit, event: Event, at: Timestamp },
-    Ended { visit: Visit, report: Report, at: Timestamp },
+    Stopping {
+        visit: Visit,
+        event: Event,
+        at: Timestamp,
+    },
+    Ended {
+        visit: Visit,
+        report: Report,
+        at: Timestamp,
+    },
     /// The run will end so; what is in progress is interrupted first. First in the journal wins.
-    Concluding { outcome: Outcome, reason: Option<String>, by: Option<ActivityName>, at: Timestamp },
+    Concluding {
+        outcome: Outcome,
+        reason: Option<String>,
+        by: Option<ActivityName>,
+        at: Timestamp,
+    },
     /// The run will begin again at Start, not before `not_before`.
-    Retrying { activity: ActivityName, not_before: Timestamp, at: Timestamp },
+    Retrying {
+        activity: ActivityName,
+        not_before: Timestamp,
+        at: Timestamp,
+    },
     /// The run began again at Start.
-    Restarted { attempt: u32, at: Timestamp },
+    Restarted {
+        attempt: u32,
+        at: Timestamp,
+    },
     /// A person's order number `number` counts from here.
-    Controlled { number: u64, control: Control, at: Timestamp },
+    Controlled {
+        number: u64,
+        control: Control,
+        at: Timestamp,
+    },
     /// The server gives the run away; from here on it only repeats that.
-    Giving { epoch: Epoch, at: Timestamp },
+    Giving {
+        epoch: Epoch,
+        at: Timestamp,
+    },
     /// The agent owns the run; what remains of each visit's time begins anew by its clock.
-    Taken { epoch: Epoch, remaining: Vec<Remaining>, at: Timestamp },
+    Taken {
+        epoch: Epoch,
+        remaining: Vec<Remaining>,
+        at: Timestamp,
+    },
     /// The run has ended; nothing follows.
-    Closed { outcome: Outcome, reason: Option<String>, at: Timestamp },
+    Closed {
+        outcome: Outcome,
+        reason: Option<String>,
+        at: Timestamp,
+    },
 }
 
 /// What is left of a visit's times when a run changes hands.

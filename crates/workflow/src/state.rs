@@ -37,10 +37,18 @@ pub enum Phase {
     NotOpened,
     Going,
     /// Will end as soon as nothing is in progress.
-    Concluding { outcome: Outcome, reason: Option<String> },
+    Concluding {
+        outcome: Outcome,
+        reason: Option<String>,
+    },
     /// Will begin again as soon as nothing is in progress and the delay is over.
-    Retrying { not_before: Timestamp },
-    Closed { outcome: Outcome, reason: Option<String> },
+    Retrying {
+        not_before: Timestamp,
+    },
+    Closed {
+        outcome: Outcome,
+        reason: Option<String>,
+    },
 }
 
 /// An activity in progress.
@@ -184,7 +192,9 @@ impl State {
     pub fn missing(&self, workflow: &Workflow, join: &ActivityName) -> Vec<Cause> {
         incoming(workflow, join)
             .into_iter()
-            .filter(|cause| !self.arrivals.iter().any(|a| &a.to == join && a.by.as_ref() == Some(cause)))
+            .filter(|cause| {
+                !self.arrivals.iter().any(|a| &a.to == join && a.by.as_ref() == Some(cause))
+            })
             .collect()
     }
 
@@ -204,7 +214,9 @@ impl State {
         if self.records >= RECORDS_MAX {
             return Err(format!("a run has at most {RECORDS_MAX} records"));
         }
-        if matches!(self.phase, Phase::NotOpened) != matches!(record, Record::Opened { .. }) {
+        let is_opening = matches!(record, Record::Opened { .. });
+        let is_unopened_end = matches!(record, Record::Closed { outcome: Outcome::NotBegun, .. });
+        if (self.phase == Phase::NotOpened) != (is_opening || is_unopened_end) {
             return Err("a run is opened once, first".into());
         }
         if matches!(self.phase, Phase::Closed { .. }) {
@@ -230,9 +242,11 @@ impl State {
                     _ => Err("it takes time".into()),
                 }
             }
-            Record::Stopping { visit, .. } | Record::Ended { visit, .. } => {
-                self.in_progress.get(visit).map(|_| ()).ok_or_else(|| format!("visit {visit} is not in progress"))
-            }
+            Record::Stopping { visit, .. } | Record::Ended { visit, .. } => self
+                .in_progress
+                .get(visit)
+                .map(|_| ())
+                .ok_or_else(|| format!("visit {visit} is not in progress")),
             Record::Concluding { .. } | Record::Retrying { .. } => match self.phase {
                 Phase::Going | Phase::Retrying { .. } => Ok(()),
                 _ => Err("the run is ending".into()),
@@ -438,9 +452,8 @@ impl State {
     fn fire(&mut self, workflow: &Workflow, activity: &ActivityName, event: &Event) {
         if let Some((event, to)) = workflow.successors(activity, event) {
             let cause = Cause { activity: activity.clone(), event };
-            self.arrivals.extend(
-                to.iter().map(|to| Arrival { to: to.clone(), by: Some(cause.clone()) }),
-            );
+            self.arrivals
+                .extend(to.iter().map(|to| Arrival { to: to.clone(), by: Some(cause.clone()) }));
         } else if event.fallback().unwrap_or_else(|| event.clone()) == Event::Error {
             self.unhandled.push(Cause { activity: activity.clone(), event: event.clone() });
         }
