@@ -12,7 +12,7 @@ pub mod journal;
 mod record;
 mod state;
 
-pub use check::{Finding, Severity, Site, check};
+pub use check::{Finding, Severity, Site, check, closest, code};
 pub use context::{Context, RenderError, Template, TemplateError};
 pub use definition::{
     Activity, ActivityName, Command, Execute, FileMove, FolderList, Kind, Logging, NameError,
