@@ -13,10 +13,16 @@
 //! ids and bytes are handed in.
 
 mod database_error;
+mod memory;
 pub mod rows;
+mod sqlite;
 mod store;
 mod write;
+mod writer;
 
 pub use database_error::{DatabaseError, ReadError};
+pub use memory::MemoryStore;
+pub use sqlite::{OpenError, SqliteStore};
 pub use store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 pub use write::{CommitError, Fence, Refusal, Write};
+pub use writer::{Submission, Writer};

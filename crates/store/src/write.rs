@@ -132,3 +132,55 @@ pub enum Refusal {
     #[error("{what} is too large a number: {number}")]
     TooLarge { what: &'static str, number: u64 },
 }
+
+/// Records and revisions count from here.
+pub(crate) const FIRST: u64 = 1;
+
+/// The form in which names are compared.
+pub(crate) fn name_key(name: &str) -> String {
+    name.to_lowercase()
+}
+
+impl Token {
+    /// One use of this token at the time `at`.
+    pub(crate) fn take_use(&mut self, at: Timestamp) -> Result<(), Refusal> {
+        if self.revoked {
+            return Err(Refusal::TokenRevoked(self.id));
+        }
+        if at >= self.expires_at {
+            return Err(Refusal::TokenExpired(self.id));
+        }
+        self.uses_left = self.uses_left.checked_sub(1).ok_or(Refusal::TokenSpent(self.id))?;
+        Ok(())
+    }
+}
+
+/// Refuses numbers that a database's signed 64 bits cannot hold.
+pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
+    let numbers: &[(&'static str, u64)] = match write {
+        Write::PutServer(server) => &[("fence", server.fence)],
+        Write::PutAgent(agent) => &[("counter", agent.counter)],
+        Write::TouchAgent { counter, .. } => &[("counter", *counter)],
+        Write::PutDeployment(deployment) => &[("revision", deployment.revision)],
+        Write::PutWarrant(warrant) => &[("seq", warrant.seq)],
+        Write::PutRun(run) => {
+            &[("warrant", run.warrant), ("target", run.target), ("epoch", run.epoch)]
+        }
+        Write::PutEffect(effect) => &[("attempt", effect.attempt), ("visit", effect.visit)],
+        // The law that a number follows the last one bounds it.
+        Write::PutWorkflow(_)
+        | Write::AppendDeploymentRecord { .. }
+        | Write::AppendJournal { .. }
+        | Write::PutComputer(_)
+        | Write::RemoveComputer(_)
+        | Write::PutToken(_)
+        | Write::UseToken { .. }
+        | Write::RevokeToken(_)
+        | Write::AppendEvent(_)
+        | Write::PutSetting(_) => &[],
+    };
+    match numbers.iter().find(|(_, number)| i64::try_from(*number).is_err()) {
+        Some(&(what, number)) => Err(Refusal::TooLarge { what, number }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,261 @@
+//! Writes that come by the thousand, carried out with statements of many rows.
+//!
+//! Statements exist for 1, 2, 4 … rows, so that each is prepared once and any number of rows is
+//! a few statements.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use model::{DeploymentId, Outcome, RunId, Timestamp};
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Row, Sqlite, SqliteConnection};
+
+use super::columns::number;
+use super::commit::Stop;
+use crate::rows::{Event, Run};
+use crate::write::FIRST;
+use crate::{Refusal, Write};
+
+/// The longest statement has 2^(SIZES - 1) rows.
+const SIZES: usize = 9;
+
+/// A table of records: 16 bytes that say of what, and a number without gaps.
+struct Records {
+    last: ManyRows,
+    insert: ManyRows,
+}
+
+static JOURNAL: LazyLock<Records> = LazyLock::new(|| Records::of("journal", "run"));
+static DEPLOYMENT_RECORDS: LazyLock<Records> =
+    LazyLock::new(|| Records::of("deployment_records", "deployment"));
+static RUNS: LazyLock<ManyRows> = LazyLock::new(|| {
+    let after = " ON CONFLICT (run) DO UPDATE SET deployment = excluded.deployment, \
+         computer = excluded.computer, warrant = excluded.warrant, target = excluded.target, \
+         phase = excluded.phase, epoch = excluded.epoch, owner = excluded.owner, \
+         outcome = excluded.outcome, reason = excluded.reason, activity = excluded.activity, \
+         began_at = excluded.began_at, ended_at = excluded.ended_at, \
+         pending_reason = excluded.pending_reason, next_attempt = excluded.next_attempt, \
+         updated_at = excluded.updated_at";
+    let before = "INSERT INTO runs (run, deployment, computer, warrant, target, phase, epoch, \
+         owner, outcome, reason, activity, began_at, ended_at, pending_reason, next_attempt, \
+         updated_at) VALUES";
+    ManyRows::new(before, 16, after)
+});
+static EVENTS: LazyLock<ManyRows> = LazyLock::new(|| {
+    let before = "INSERT INTO events (seq, at, server, kind, computer, deployment, run, who, \
+         text) VALUES";
+    ManyRows::new(before, 9, "")
+});
+
+/// A record that is to be appended, and the place of its write in the commit.
+struct Appended {
+    index: usize,
+    key: [u8; 16],
+    seq: u64,
+    bytes: Vec<u8>,
+}
+
+/// What a commit has of these kinds.
+#[derive(Default)]
+pub(super) struct Bulk {
+    journal: Vec<Appended>,
+    deployment_records: Vec<Appended>,
+    /// Only a run's last state matters.
+    runs: BTreeMap<RunId, Run>,
+    events: Vec<Event>,
+}
+
+impl Bulk {
+    /// Keeps the write if it is one of those that go in bulk, or gives it back.
+    pub(super) fn take(&mut self, index: usize, write: Write) -> Option<Write> {
+        match write {
+            Write::AppendJournal { run, seq, bytes } => {
+                self.journal.push(Appended { index, key: *run.as_bytes(), seq, bytes });
+            }
+            Write::AppendDeploymentRecord { deployment, seq, bytes } => {
+                let key = *deployment.as_bytes();
+                self.deployment_records.push(Appended { index, key, seq, bytes });
+            }
+            Write::PutRun(run) => {
+                self.runs.insert(run.run, run);
+            }
+            Write::AppendEvent(event) => self.events.push(event),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Writes everything, or tells which write of the commit stopped it.
+    pub(super) async fn write(self, tx: &mut SqliteConnection) -> Result<(), (usize, Stop)> {
+        JOURNAL
+            .append(tx, self.journal, |key, expected, got| {
+                let run = RunId::from_bytes(key);
+                Refusal::JournalGap { run, expected, got }
+            })
+            .await?;
+        DEPLOYMENT_RECORDS
+            .append(tx, self.deployment_records, |key, expected, got| {
+                let deployment = DeploymentId::from_bytes(key);
+                Refusal::DeploymentGap { deployment, expected, got }
+            })
+            .await?;
+        put_runs(tx, self.runs).await.map_err(|error| (0, error.into()))?;
+        append_events(tx, self.events).await.map_err(|error| (0, error.into()))
+    }
+}
+
+impl Records {
+    fn of(table: &str, key: &str) -> Self {
+        let before = "WITH wanted (key) AS (VALUES";
+        let after = format!(
+            ") SELECT key, (SELECT MAX(seq) FROM {table} WHERE {key} = wanted.key) AS last \
+             FROM wanted"
+        );
+        let insert = format!("INSERT INTO {table} ({key}, seq, bytes) VALUES");
+        Self { last: ManyRows::new(before, 1, &after), insert: ManyRows::new(&insert, 3, "") }
+    }
+
+    async fn append(
+        &'static self,
+        tx: &mut SqliteConnection,
+        mut records: Vec<Appended>,
+        refusal: impl Fn([u8; 16], u64, u64) -> Refusal,
+    ) -> Result<(), (usize, Stop)> {
+        let failed = |error: sqlx::Error| (0, Stop::from(error));
+        let mut next = self.next_seqs(tx, &records).await.map_err(failed)?;
+        for record in &records {
+            let expected = next.entry(record.key).or_insert(FIRST);
+            if record.seq != *expected {
+                let refusal = refusal(record.key, *expected, record.seq);
+                return Err((record.index, refusal.into()));
+            }
+            *expected += 1;
+        }
+        // Neighbours in the table one after the other; stable, so each journal keeps its order.
+        records.sort_by_key(|record| record.key);
+        let inserts = self.insert.bind(records, |query, record| {
+            query.bind(record.key.to_vec()).bind(number(record.seq)).bind(record.bytes)
+        });
+        for insert in inserts {
+            insert.execute(&mut *tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// For each key, the number that its next record must have.
+    async fn next_seqs(
+        &'static self,
+        tx: &mut SqliteConnection,
+        records: &[Appended],
+    ) -> Result<BTreeMap<[u8; 16], u64>, sqlx::Error> {
+        let mut next: BTreeMap<_, _> = records.iter().map(|record| (record.key, FIRST)).collect();
+        let keys = next.keys().copied().collect();
+        for query in self.last.bind(keys, |query, key: [u8; 16]| query.bind(key.to_vec())) {
+            for row in query.fetch_all(&mut *tx).await? {
+                let key: &[u8] = row.try_get("key")?;
+                let last: Option<i64> = row.try_get("last")?;
+                if let Some(last) = last.and_then(|last| u64::try_from(last).ok())
+                    && let Some(seq) = next.get_mut(key)
+                {
+                    *seq = last + 1;
+                }
+            }
+        }
+        Ok(next)
+    }
+}
+
+async fn put_runs(
+    tx: &mut SqliteConnection,
+    runs: BTreeMap<RunId, Run>,
+) -> Result<(), sqlx::Error> {
+    let upserts = RUNS.bind(runs.into_values().collect(), |query, run: Run| {
+        query
+            .bind(run.run.as_bytes().to_vec())
+            .bind(run.deployment.as_bytes().to_vec())
+            .bind(run.computer.as_bytes().to_vec())
+            .bind(number(run.warrant))
+            .bind(number(run.target))
+            .bind(run.phase)
+            .bind(number(run.epoch))
+            .bind(run.owner)
+            .bind(run.outcome.map(Outcome::as_str))
+            .bind(run.reason)
+            .bind(run.activity)
+            .bind(run.began_at.map(Timestamp::as_millis))
+            .bind(run.ended_at.map(Timestamp::as_millis))
+            .bind(run.pending_reason)
+            .bind(run.next_attempt.map(Timestamp::as_millis))
+            .bind(run.updated_at.as_millis())
+    });
+    for upsert in upserts {
+        upsert.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn append_events(tx: &mut SqliteConnection, events: Vec<Event>) -> Result<(), sqlx::Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let last: i64 =
+        sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM events").fetch_one(&mut *tx).await?;
+    let inserts = EVENTS.bind((last + 1..).zip(events).collect(), |query, (seq, event)| {
+        query
+            .bind(seq)
+            .bind(event.at.as_millis())
+            .bind(event.server.map(|id| id.as_bytes().to_vec()))
+            .bind(event.kind)
+            .bind(event.computer.map(|id| id.as_bytes().to_vec()))
+            .bind(event.deployment.map(|id| id.as_bytes().to_vec()))
+            .bind(event.run.map(|id| id.as_bytes().to_vec()))
+            .bind(event.who)
+            .bind(event.text)
+    });
+    for insert in inserts {
+        insert.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// A statement in all its lengths.
+struct ManyRows {
+    texts: [String; SIZES],
+}
+
+type Bound = Query<'static, Sqlite, SqliteArguments>;
+
+impl ManyRows {
+    /// `before`, then `($1, $2), ($3, $4) …`, then `after`.
+    fn new(before: &str, columns: usize, after: &str) -> Self {
+        let texts = std::array::from_fn(|power| {
+            let mut text = before.to_owned();
+            for row in 0..1 << power {
+                text.push_str(if row == 0 { " (" } else { ", (" });
+                for column in 1..=columns {
+                    let comma = if column == 1 { "" } else { ", " };
+                    let _infallible = write!(text, "{comma}${}", row * columns + column);
+                }
+                text.push(')');
+            }
+            text + after
+        });
+        Self { texts }
+    }
+
+    /// Cuts the rows into pieces that there are statements for, and binds them.
+    fn bind<T>(
+        &'static self,
+        rows: Vec<T>,
+        bind: impl Fn(Bound, T) -> Bound,
+    ) -> impl Iterator<Item = Bound> {
+        let mut rows = rows.into_iter();
+        std::iter::from_fn(move || {
+            let power = (rows.len().checked_ilog2()? as usize).min(SIZES - 1);
+            let query = sqlx::query(self.texts[power].as_str());
+            Some(rows.by_ref().take(1 << power).fold(query, &bind))
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! How values lie in columns.
+
+use std::collections::BTreeMap;
+
+/// A number already checked by `write::check_numbers`.
+pub(super) fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A map as a JSON object.
+pub(super) fn map(value: &BTreeMap<String, String>) -> String {
+    serde_json::Value::from_iter(value.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+        .to_string()
+}
+
+/// A list as a JSON array.
+pub(super) fn list(value: &[String]) -> String {
+    serde_json::Value::from(value).to_string()
+}

@@ -1,0 +1,242 @@
+//! Rows as they are read: one constructor per table.
+
+use model::{ComputerId, DeploymentId, Outcome, RunId, ServerId, TokenId};
+use sqlx::sqlite::SqliteRow;
+
+use super::fields::Fields;
+use crate::ReadError;
+use crate::rows::{
+    Agent, AgentState, Computer, Deployment, Effect, Event, LoggedEvent, Record, Run, RunCount,
+    Server, Setting, Token, Warrant, Workflow,
+};
+
+/// A row that knows its table.
+pub(super) trait FromRow: Sized {
+    const TABLE: &'static str;
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ReadError>;
+
+    fn from_row(row: &SqliteRow) -> Result<Self, ReadError> {
+        Self::from_fields(&Fields { table: Self::TABLE, row })
+    }
+}
+
+impl FromRow for Server {
+    const TABLE: &'static str = "servers";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            id: row.id("id", ServerId::from_bytes)?,
+            name: row.text("name")?,
+            computer: row.maybe_id("computer", ComputerId::from_bytes)?,
+            depot: row.text("depot")?,
+            presence: row.list("presence")?,
+            agent_listen: row.text("agent_listen")?,
+            api_listen: row.text("api_listen")?,
+            max_targets: row.number("max_targets")?,
+            is_default: row.get("is_default")?,
+            lease_until: row.time("lease_until")?,
+            fence: row.number("fence")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
+impl FromRow for Computer {
+    const TABLE: &'static str = "computers";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            computer: model::Computer {
+                id: row.id("id", ComputerId::from_bytes)?,
+                name: row.text("name")?,
+                host_name: row.text("host_name")?,
+                os: row.text("os")?,
+                parent: row.maybe_id("parent", ComputerId::from_bytes)?,
+                is_group: row.get("is_group")?,
+                facts: row.map("facts")?,
+            },
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
+impl FromRow for Agent {
+    const TABLE: &'static str = "agents";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            computer: row.id("computer", ComputerId::from_bytes)?,
+            signing_key: row.bytes("signing_key")?,
+            sealing_key: row.bytes("sealing_key")?,
+            version: row.text("version")?,
+            protocol: row.number("protocol")?,
+            capabilities: row.list("capabilities")?,
+            first_seen: row.time("first_seen")?,
+            last_seen: row.time("last_seen")?,
+            counter: row.number("counter")?,
+            address: row.text("address")?,
+            state: row.one_of("state", |text| {
+                AgentState::ALL.into_iter().find(|state| state.as_str() == text)
+            })?,
+        })
+    }
+}
+
+impl FromRow for Token {
+    const TABLE: &'static str = "tokens";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            id: row.id("id", TokenId::from_bytes)?,
+            secret_digest: row.digest("secret_digest")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+            expires_at: row.time("expires_at")?,
+            uses_left: row.number("uses_left")?,
+            note: row.text("note")?,
+            revoked: row.get("revoked")?,
+        })
+    }
+}
+
+impl FromRow for Workflow {
+    const TABLE: &'static str = "workflows";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            name: row.text("name")?,
+            revision: row.number("revision")?,
+            source: row.text("source")?,
+            description: row.text("description")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
+impl FromRow for Deployment {
+    const TABLE: &'static str = "deployments";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            id: row.id("id", DeploymentId::from_bytes)?,
+            name: row.text("name")?,
+            workflow: row.text("workflow")?,
+            revision: row.number("revision")?,
+            definition: row.get("definition")?,
+            variables: row.map("variables")?,
+            depot_root: row.maybe_digest("depot_root")?,
+            start: row.maybe_time("start_at")?,
+            stop: row.maybe_time("stop_at")?,
+            status: row.text("status")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+            server: row.id("server", ServerId::from_bytes)?,
+        })
+    }
+}
+
+impl FromRow for Warrant {
+    const TABLE: &'static str = "warrants";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            deployment: row.id("deployment", DeploymentId::from_bytes)?,
+            seq: row.number("seq")?,
+            envelope: row.get("envelope")?,
+            leaves: row.get("leaves")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
+impl FromRow for Run {
+    const TABLE: &'static str = "runs";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            run: row.id("run", RunId::from_bytes)?,
+            deployment: row.id("deployment", DeploymentId::from_bytes)?,
+            computer: row.id("computer", ComputerId::from_bytes)?,
+            warrant: row.number("warrant")?,
+            target: row.number("target")?,
+            phase: row.text("phase")?,
+            epoch: row.number("epoch")?,
+            owner: row.text("owner")?,
+            outcome: outcome(row)?,
+            reason: row.text("reason")?,
+            activity: row.text("activity")?,
+            began_at: row.maybe_time("began_at")?,
+            ended_at: row.maybe_time("ended_at")?,
+            pending_reason: row.text("pending_reason")?,
+            next_attempt: row.maybe_time("next_attempt")?,
+            updated_at: row.time("updated_at")?,
+        })
+    }
+}
+
+impl FromRow for RunCount {
+    const TABLE: &'static str = "runs";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self { phase: row.text("phase")?, outcome: outcome(row)?, runs: row.number("runs")? })
+    }
+}
+
+fn outcome(row: &Fields<'_>) -> Result<Option<Outcome>, ReadError> {
+    match row.get::<Option<&str>>("outcome")? {
+        Some(_) => row.one_of("outcome", |text| text.parse().ok()).map(Some),
+        None => Ok(None),
+    }
+}
+
+impl FromRow for Record {
+    const TABLE: &'static str = "journal";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self { seq: row.number("seq")?, bytes: row.get("bytes")? })
+    }
+}
+
+impl FromRow for Effect {
+    const TABLE: &'static str = "effects";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            run: row.id("run", RunId::from_bytes)?,
+            attempt: row.number("attempt")?,
+            visit: row.number("visit")?,
+            result: row.get("result")?,
+        })
+    }
+}
+
+impl FromRow for LoggedEvent {
+    const TABLE: &'static str = "events";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        let event = Event {
+            at: row.time("at")?,
+            server: row.maybe_id("server", ServerId::from_bytes)?,
+            kind: row.text("kind")?,
+            computer: row.maybe_id("computer", ComputerId::from_bytes)?,
+            deployment: row.maybe_id("deployment", DeploymentId::from_bytes)?,
+            run: row.maybe_id("run", RunId::from_bytes)?,
+            who: row.text("who")?,
+            text: row.text("text")?,
+        };
+        Ok(Self { seq: row.number("seq")?, event })
+    }
+}
+
+impl FromRow for Setting {
+    const TABLE: &'static str = "settings";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self { key: row.text("key")?, value: row.get("value")? })
+    }
+}

@@ -1,0 +1,136 @@
+//! Writing workflows, deployments, warrants, effects and settings.
+
+use sqlx::SqliteConnection;
+
+use super::columns::{map, number};
+use super::commit::Stop;
+use super::rows::FromRow;
+use crate::Refusal;
+use crate::rows::{Deployment, Effect, Setting, Warrant, Workflow};
+use crate::write::{FIRST, name_key};
+
+pub(super) async fn put_workflow(tx: &mut SqliteConnection, row: Workflow) -> Result<(), Stop> {
+    let key = name_key(&row.name);
+    let last: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(revision) FROM workflows WHERE name_key = $1")
+            .bind(&key)
+            .fetch_one(&mut *tx)
+            .await?;
+    let last = last.and_then(|last| u64::try_from(last).ok());
+    let (expected, got) = (last.map_or(FIRST, |last| last + 1), row.revision);
+    if got != expected {
+        return Err(Refusal::RevisionGap { name: row.name, expected, got }.into());
+    }
+    sqlx::query(
+        "INSERT INTO workflows (name_key, revision, name, source, description, created_by, \
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(key)
+    .bind(number(row.revision))
+    .bind(row.name)
+    .bind(row.source)
+    .bind(row.description)
+    .bind(row.created_by)
+    .bind(row.created_at.as_millis())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn put_deployment(tx: &mut SqliteConnection, row: Deployment) -> Result<(), Stop> {
+    sqlx::query(
+        "INSERT INTO deployments (id, name, workflow, revision, definition, variables, \
+         depot_root, start_at, stop_at, status, created_by, created_at, server) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, workflow = excluded.workflow, \
+         revision = excluded.revision, definition = excluded.definition, \
+         variables = excluded.variables, depot_root = excluded.depot_root, \
+         start_at = excluded.start_at, stop_at = excluded.stop_at, status = excluded.status, \
+         created_by = excluded.created_by, created_at = excluded.created_at, \
+         server = excluded.server",
+    )
+    .bind(row.id.as_bytes().to_vec())
+    .bind(row.name)
+    .bind(row.workflow)
+    .bind(number(row.revision))
+    .bind(row.definition)
+    .bind(map(&row.variables))
+    .bind(row.depot_root.map(|root| root.as_bytes().to_vec()))
+    .bind(row.start.map(model::Timestamp::as_millis))
+    .bind(row.stop.map(model::Timestamp::as_millis))
+    .bind(row.status)
+    .bind(row.created_by)
+    .bind(row.created_at.as_millis())
+    .bind(row.server.as_bytes().to_vec())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn put_warrant(tx: &mut SqliteConnection, row: Warrant) -> Result<(), Stop> {
+    let known = sqlx::query("SELECT * FROM warrants WHERE deployment = $1 AND seq = $2")
+        .bind(&row.deployment.as_bytes()[..])
+        .bind(number(row.seq))
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(known) = known {
+        let is_same = Warrant::from_row(&known).is_ok_and(|known| known == row);
+        let (deployment, seq) = (row.deployment, row.seq);
+        let refusal = Refusal::WarrantDiffers { deployment, seq };
+        return if is_same { Ok(()) } else { Err(refusal.into()) };
+    }
+    sqlx::query(
+        "INSERT INTO warrants (deployment, seq, envelope, leaves, created_by, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(row.deployment.as_bytes().to_vec())
+    .bind(number(row.seq))
+    .bind(row.envelope)
+    .bind(row.leaves)
+    .bind(row.created_by)
+    .bind(row.created_at.as_millis())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn put_effect(tx: &mut SqliteConnection, row: Effect) -> Result<(), Stop> {
+    let (run, attempt, visit) = (row.run, row.attempt, row.visit);
+    let put = sqlx::query(
+        "INSERT INTO effects (run, attempt, visit, result) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (run, attempt, visit) DO NOTHING",
+    )
+    .bind(run.as_bytes().to_vec())
+    .bind(number(attempt))
+    .bind(number(visit))
+    .bind(row.result.clone())
+    .execute(&mut *tx)
+    .await?;
+    if put.rows_affected() > 0 {
+        return Ok(());
+    }
+    let known: Vec<u8> = sqlx::query_scalar(
+        "SELECT result FROM effects WHERE run = $1 AND attempt = $2 AND visit = $3",
+    )
+    .bind(run.as_bytes().to_vec())
+    .bind(number(attempt))
+    .bind(number(visit))
+    .fetch_one(tx)
+    .await?;
+    if known != row.result {
+        return Err(Refusal::EffectDiffers { run, attempt, visit }.into());
+    }
+    Ok(())
+}
+
+pub(super) async fn put_setting(tx: &mut SqliteConnection, row: Setting) -> Result<(), Stop> {
+    sqlx::query(
+        "INSERT INTO settings (key, value) VALUES ($1, $2) \
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(row.key)
+    .bind(row.value)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
