@@ -51,7 +51,8 @@ impl Toolchain {
             install::packages(&["gcc-mingw-w64-x86-64", "wine", "wine64"], "the Windows lane")?;
             return Ok(Self::Rustup);
         }
-        install::packages(install::WINDOWS, "the Windows lane")?;
+        install::packages(install::WINDOWS, "the Windows lane")
+            .with_context(|| format!("or, where rustup has it: rustup target add {TARGET}"))?;
         anyhow::ensure!(
             Path::new("/usr/bin/cargo").is_file()
                 && Path::new("/usr/lib/rustlib/src/rust").exists(),
@@ -133,6 +134,9 @@ fn lock() -> Result<File> {
     let folder = place::cache();
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let file = File::create(folder.join("windows.lock"))?;
-    file.lock().context("cannot lock the Windows lane")?;
+    if file.try_lock().is_err() {
+        note("waiting for another Windows lane of this user");
+        file.lock().context("cannot lock the Windows lane")?;
+    }
     Ok(file)
 }
