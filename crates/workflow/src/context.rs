@@ -39,12 +39,10 @@ impl Template {
         let source = source.into();
         let is_plain = !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark));
         if !is_plain {
-            environment()
-                .template_from_str(&source)
-                .map_err(|error| TemplateError {
-                    reason: reason_of(&error),
-                    line: error.line().unwrap_or(1),
-                })?;
+            environment().template_from_str(&source).map_err(|error| TemplateError {
+                reason: reason_of(&error),
+                line: error.line().unwrap_or(1),
+            })?;
         }
         Ok(Self { source, is_plain })
     }

@@ -32,6 +32,8 @@ pub enum Input {
     Ended { effect: EffectId, report: Report },
     /// A person's order. Numbers already counted change nothing.
     Control { number: u64, control: Control },
+    /// The run must not go on: it fails with this reason.
+    Fail { reason: String },
     /// The run shall be given to the target's agent.
     Give { epoch: Epoch },
     /// The agent takes the run; `remaining` is what the giver says is left of each visit's times.
@@ -175,6 +177,11 @@ impl Run {
             Input::Tick => {}
             Input::Ended { effect, report } => self.take_report(effect, report, now)?,
             Input::Control { number, control } => self.control(number, control, now)?,
+            Input::Fail { reason } => {
+                if matches!(self.state.phase(), Phase::Going | Phase::Retrying { .. }) {
+                    self.conclude(Outcome::Failure, Some(reason), None, now)?;
+                }
+            }
             Input::Give { epoch } => return self.give(epoch, now),
         }
         self.strike_timers(now)?;

@@ -92,6 +92,7 @@ pub struct State {
     visits: u32,
     /// The latest instant of any record; the run never goes back behind it.
     clock: Timestamp,
+    began: Option<Timestamp>,
     in_progress: BTreeMap<Visit, Progress>,
     arrivals: VecDeque<Arrival>,
     outputs: BTreeMap<ActivityName, Outputs>,
@@ -110,6 +111,7 @@ impl Default for State {
             records: 0,
             visits: 0,
             clock: Timestamp::EPOCH,
+            began: None,
             in_progress: BTreeMap::new(),
             arrivals: VecDeque::new(),
             outputs: BTreeMap::new(),
@@ -169,6 +171,11 @@ impl State {
 
     pub fn path(&self) -> &[Step] {
         &self.path
+    }
+
+    /// When the run began.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.began
     }
 
     pub(crate) fn next_visit(&self) -> Visit {
@@ -268,7 +275,9 @@ impl State {
                 Owner::Giving(given) if given == *epoch => Ok(()),
                 _ => Err(format!("epoch {} was not given", epoch.0)),
             },
-            Record::Closed { .. } if !self.in_progress.is_empty() => {
+            Record::Closed { outcome, .. }
+                if !self.in_progress.is_empty() && *outcome != Outcome::Lost =>
+            {
                 Err("activities are in progress".into())
             }
             Record::Opened { .. } | Record::Controlled { .. } | Record::Closed { .. } => Ok(()),
@@ -308,8 +317,9 @@ impl State {
 
     fn fold(&mut self, workflow: &Workflow, record: Record) {
         match record {
-            Record::Opened { place, .. } => {
+            Record::Opened { place, at } => {
                 self.phase = Phase::Going;
+                self.began = Some(at);
                 if place == Place::Target {
                     self.owner = Owner::Target(Epoch(0));
                 }
@@ -367,6 +377,7 @@ impl State {
             }
             Record::Closed { outcome, reason, .. } => {
                 self.phase = Phase::Closed { outcome, reason };
+                self.in_progress.clear();
                 self.arrivals.clear();
             }
         }

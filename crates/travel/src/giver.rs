@@ -1,0 +1,620 @@
+//! The server's loop: deployments, the runs it owns or has given away, the agents that are there.
+//!
+//! The journal of each run is the truth; this is its fold, with what is known of connections
+//! beside it. What an agent says is checked against owner, epoch and graph, and folded in only if a
+//! run of that workflow could have gone so.
+
+mod agent;
+mod open;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use deployment::{Deployment, Phase as TargetPhase, Schedule, Scope};
+use model::{ComputerId, DeploymentId, Outcome, RunId, Timestamp};
+use trust::TargetTree;
+use workflow::journal::Chain;
+use workflow::{
+    ActivityName, Context, Control, EffectId, Epoch, Input, Order, Owner, Phase, Record, Report,
+    Run, Side, Workflow,
+};
+
+use crate::message::{Give, Holding, ToAgent, ToServer};
+use crate::{REPEAT_AFTER, taker::deployment_facts};
+
+pub use open::{Case, KeptRun, OpenError};
+pub use view::{RunView, Waiting};
+
+/// A target of a new deployment, in the order of the warrant's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTarget {
+    pub computer: ComputerId,
+    pub run: RunId,
+    /// The encoded leaf.
+    pub leaf: Vec<u8>,
+}
+
+/// A deployment to begin, its rows already on their way into the database.
+#[derive(Debug, Clone)]
+pub struct NewDeployment {
+    pub id: DeploymentId,
+    pub schedule: Schedule,
+    pub workflow: Arc<Workflow>,
+    pub definition: Arc<[u8]>,
+    pub variables: Arc<BTreeMap<String, String>>,
+    pub warrant: Arc<[u8]>,
+    pub tree: TargetTree,
+    pub targets: Vec<NewTarget>,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum GiverInput {
+    Deploy(Box<NewDeployment>),
+    Control {
+        deployment: DeploymentId,
+        scope: Scope,
+        control: Control,
+        by: String,
+    },
+    StopMoved {
+        deployment: DeploymentId,
+        at: Option<Timestamp>,
+        by: String,
+    },
+    /// Give up machines that will not return; their runs never go on anywhere.
+    CloseLost {
+        deployment: DeploymentId,
+        scope: Scope,
+        by: String,
+    },
+    SetMaxTargets(usize),
+    Connected {
+        computer: ComputerId,
+        session: u64,
+        holdings: Vec<Holding>,
+    },
+    Disconnected {
+        computer: ComputerId,
+        session: u64,
+    },
+    Message {
+        computer: ComputerId,
+        session: u64,
+        message: ToServer,
+    },
+    /// An activity of the server ended.
+    Ended {
+        effect: EffectId,
+        report: Report,
+    },
+    Tick,
+}
+
+/// What must be durable, all in one transaction, before any order is acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GiverWrite {
+    DeploymentRecord {
+        deployment: DeploymentId,
+        seq: u64,
+        bytes: Vec<u8>,
+    },
+    Journal {
+        run: RunId,
+        seq: u64,
+        frame: Vec<u8>,
+    },
+    /// An activity of the server begins (no report) or has ended.
+    Effect {
+        effect: EffectId,
+        report: Option<Report>,
+    },
+    /// For the log of events: who did what to whom, what was refused and why.
+    Event {
+        kind: &'static str,
+        computer: Option<ComputerId>,
+        run: Option<RunId>,
+        text: String,
+    },
+}
+
+/// What is to be done once all writes are durable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GiverOrder {
+    Send {
+        computer: ComputerId,
+        session: u64,
+        message: ToAgent,
+    },
+    /// Carry an activity of the server out.
+    Begin {
+        effect: EffectId,
+        activity: ActivityName,
+        workflow: Arc<Workflow>,
+        context: Box<Context>,
+    },
+    Interrupt {
+        effect: EffectId,
+    },
+    /// An agent spoke of a run that is not open here: forget, fence or log it, as the database says.
+    LookUp {
+        computer: ComputerId,
+        session: u64,
+        run: RunId,
+    },
+}
+
+/// What became of an effect of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Begun,
+    Ended(Report),
+}
+
+#[derive(Debug)]
+struct Plan {
+    deployment: Deployment,
+    records: u64,
+    workflow: Arc<Workflow>,
+    definition: Arc<[u8]>,
+    variables: Arc<BTreeMap<String, String>>,
+    warrants: Vec<Permit>,
+}
+
+/// One warrant of a deployment, with the tree its proofs come from.
+#[derive(Debug)]
+struct Permit {
+    envelope: Arc<[u8]>,
+    tree: TargetTree,
+}
+
+#[derive(Debug)]
+struct Given {
+    deployment: DeploymentId,
+    computer: ComputerId,
+    /// Which of the deployment's warrants, and which leaf of its tree.
+    warrant: usize,
+    index: u32,
+    leaf: Vec<u8>,
+    run: Run,
+    chain: Chain,
+    /// The journal until the agent has taken the run, for the hand-over.
+    frames: Vec<Vec<u8>>,
+    /// People's orders that the run's journal does not show yet.
+    wanted: Vec<(u64, Control, Timestamp)>,
+    takes_slot: bool,
+    /// Why what its agent holds does not continue this journal.
+    diverged: Option<String>,
+    changed: Timestamp,
+}
+
+/// An agent that is connected.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    session: u64,
+}
+
+#[derive(Debug)]
+pub struct Giver {
+    plans: BTreeMap<DeploymentId, Plan>,
+    runs: BTreeMap<RunId, Given>,
+    by_computer: BTreeMap<ComputerId, BTreeSet<RunId>>,
+    links: BTreeMap<ComputerId, Link>,
+    last_seen: BTreeMap<ComputerId, Timestamp>,
+    effects: BTreeMap<EffectId, Effect>,
+    timers: BTreeSet<(Timestamp, RunId)>,
+    timer_of: BTreeMap<RunId, Timestamp>,
+    slots_max: usize,
+    slots_used: usize,
+    repeat_at: Timestamp,
+    changed: BTreeSet<RunId>,
+    changed_deployments: BTreeSet<DeploymentId>,
+    writes: Vec<GiverWrite>,
+    orders: VecDeque<GiverOrder>,
+}
+
+impl Giver {
+    pub fn handle(&mut self, input: GiverInput, now: Timestamp) {
+        match input {
+            GiverInput::Deploy(new) => self.deploy(*new, now),
+            GiverInput::Control { deployment, scope, control, by } => {
+                let input = deployment::Input::Control { scope, control, by };
+                self.tell_plan(deployment, input, now);
+            }
+            GiverInput::StopMoved { deployment, at, by } => {
+                self.tell_plan(deployment, deployment::Input::Stop { at, by }, now);
+            }
+            GiverInput::CloseLost { deployment, scope, by } => {
+                self.close_lost(deployment, &scope, &by, now);
+            }
+            GiverInput::SetMaxTargets(max) => self.slots_max = max,
+            GiverInput::Connected { computer, session, holdings } => {
+                self.connected(computer, session, &holdings, now);
+            }
+            GiverInput::Disconnected { computer, session } => {
+                self.disconnected(computer, session, now);
+            }
+            GiverInput::Message { computer, session, message } => {
+                let link = self.links.get(&computer);
+                if link.is_some_and(|link| link.session == session) {
+                    self.last_seen.insert(computer, now);
+                    self.hear(computer, message, now);
+                }
+            }
+            GiverInput::Ended { effect, report } => self.effect_ended(effect, report, now),
+            GiverInput::Tick => self.tick(now),
+        }
+        self.fill_slots(now);
+    }
+
+    /// Everything that must be made durable together.
+    pub fn take_writes(&mut self) -> Vec<GiverWrite> {
+        std::mem::take(&mut self.writes)
+    }
+
+    /// The next order; only to be asked once all writes are durable.
+    pub fn poll_order(&mut self) -> Option<GiverOrder> {
+        debug_assert!(self.writes.is_empty(), "writes must be durable before orders are acted on");
+        self.orders.pop_front()
+    }
+
+    /// Runs whose view changed since this was last asked.
+    pub fn take_changed(&mut self) -> BTreeSet<RunId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    pub fn take_changed_deployments(&mut self) -> BTreeSet<DeploymentId> {
+        std::mem::take(&mut self.changed_deployments)
+    }
+
+    pub fn poll_timeout(&self, now: Timestamp) -> Option<Timestamp> {
+        let run = self.timers.first().map(|(at, _)| *at);
+        let plans = self.plans.values().filter_map(|plan| plan.deployment.poll_timeout(now)).min();
+        let repeat = (!self.runs.is_empty()).then_some(self.repeat_at);
+        [run, plans, repeat].into_iter().flatten().min()
+    }
+
+    pub fn is_connected(&self, computer: ComputerId) -> bool {
+        self.links.contains_key(&computer)
+    }
+
+    pub fn connected_count(&self) -> usize {
+        self.links.len()
+    }
+
+    pub fn slots(&self) -> (usize, usize) {
+        (self.slots_used, self.slots_max)
+    }
+
+    pub fn run(&self, run: RunId) -> Option<&Run> {
+        self.runs.get(&run).map(|given| &given.run)
+    }
+
+    pub fn status(&self, deployment: DeploymentId) -> Option<deployment::Status> {
+        self.plans.get(&deployment).map(|plan| plan.deployment.status())
+    }
+
+    /// The target and deployment of an open run: what its agent may fetch and deposit.
+    pub fn run_of(&self, run: RunId) -> Option<(ComputerId, DeploymentId)> {
+        self.runs.get(&run).map(|given| (given.computer, given.deployment))
+    }
+
+    fn deploy(&mut self, new: NewDeployment, now: Timestamp) {
+        let id = new.id;
+        let targets: Vec<(ComputerId, RunId, TargetPhase)> = new
+            .targets
+            .iter()
+            .map(|target| (target.computer, target.run, TargetPhase::Pending))
+            .collect();
+        let permit = Permit { envelope: new.warrant, tree: new.tree };
+        let plan = Plan {
+            deployment: Deployment::open(new.schedule, targets, []),
+            records: 0,
+            workflow: new.workflow,
+            definition: new.definition,
+            variables: new.variables,
+            warrants: vec![permit],
+        };
+        for (index, target) in (0u32..).zip(new.targets) {
+            let base = base_context(id, &plan, &target.leaf);
+            let workflow = plan.workflow.clone();
+            let place = workflow::Place::Server;
+            let Ok(run) = Run::open(target.run, place, workflow, base, []) else { continue };
+            let given = Given {
+                deployment: id,
+                computer: target.computer,
+                warrant: 0,
+                index,
+                leaf: target.leaf,
+                run,
+                chain: Chain::new(target.run),
+                frames: Vec::new(),
+                wanted: Vec::new(),
+                takes_slot: false,
+                diverged: None,
+                changed: now,
+            };
+            self.keep(target.run, given);
+        }
+        self.plans.insert(id, plan);
+        self.greet(id, now);
+        self.tell_plan(id, deployment::Input::Tick, now);
+    }
+
+    fn keep(&mut self, run: RunId, given: Given) {
+        self.by_computer.entry(given.computer).or_default().insert(run);
+        self.runs.insert(run, given);
+        self.changed.insert(run);
+    }
+
+    /// Tells a deployment which of its targets are there.
+    fn greet(&mut self, id: DeploymentId, now: Timestamp) {
+        let Some(plan) = self.plans.get_mut(&id) else { return };
+        let targets: Vec<ComputerId> =
+            plan.deployment.targets().map(|(computer, ..)| computer).collect();
+        for computer in targets {
+            if self.links.contains_key(&computer) {
+                plan.deployment.handle(deployment::Input::Connected(computer), now);
+            }
+        }
+    }
+
+    fn tell_plan(&mut self, id: DeploymentId, input: deployment::Input, now: Timestamp) {
+        let Some(plan) = self.plans.get_mut(&id) else { return };
+        plan.deployment.handle(input, now);
+        self.changed_deployments.insert(id);
+        while let Some(record) = plan.deployment.poll_record() {
+            let bytes = deployment::encode_record(&record);
+            let seq = plan.records;
+            plan.records += 1;
+            self.writes.push(GiverWrite::DeploymentRecord { deployment: id, seq, bytes });
+            // Suspending and moved dates change what every pending target is shown.
+            self.changed.extend(plan.deployment.targets().map(|(_, run, _)| run));
+        }
+        let mut orders = Vec::new();
+        while let Some(order) = plan.deployment.poll_order() {
+            orders.push(order);
+        }
+        for order in orders {
+            match order {
+                deployment::Order::GiveUp { run, reason, .. } => {
+                    let outcome = Outcome::NotBegun;
+                    self.write(run, Record::Closed { outcome, reason: Some(reason), at: now }, now);
+                    self.after(run, now);
+                }
+                deployment::Order::Control { run, number, control, .. } => {
+                    self.control(run, number, control, now);
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, id: RunId, number: u64, control: Control, now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        match given.run.state().owner() {
+            Owner::Server => self.step(id, Input::Control { number, control }, now),
+            Owner::Giving(_) | Owner::Target(_) => {
+                given.wanted.push((number, control, now));
+                self.send_wanted(id);
+            }
+        }
+        self.changed.insert(id);
+    }
+
+    /// Begins targets as long as slots are free.
+    fn fill_slots(&mut self, now: Timestamp) {
+        let ids: Vec<DeploymentId> = self.plans.keys().copied().collect();
+        for id in ids {
+            while self.slots_used < self.slots_max {
+                let Some(plan) = self.plans.get_mut(&id) else { break };
+                let Some((_, run)) = plan.deployment.begin_next(now) else { break };
+                self.changed_deployments.insert(id);
+                self.step(run, Input::Open, now);
+            }
+        }
+    }
+
+    fn step(&mut self, id: RunId, input: Input, now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        if let Err(error) = given.run.handle(input, now) {
+            let (computer, text) = (Some(given.computer), error.to_string());
+            self.writes.push(GiverWrite::Event { kind: "run", computer, run: Some(id), text });
+        }
+        self.after(id, now);
+    }
+
+    /// Appends a record that this server decided without the run's engine.
+    fn write(&mut self, id: RunId, record: Record, now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        if given.run.adopt(&record).is_ok() {
+            self.frame(id, &record, now);
+        }
+    }
+
+    fn frame(&mut self, id: RunId, record: &Record, now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        let seq = given.chain.frames();
+        let frame = given.chain.push(record);
+        given.frames.push(frame.clone());
+        given.changed = now;
+        self.changed.insert(id);
+        self.writes.push(GiverWrite::Journal { run: id, seq, frame });
+    }
+
+    /// Takes what a run decided, and hands it over when it can only go on at its target.
+    fn after(&mut self, id: RunId, now: Timestamp) {
+        self.pump(id, now);
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        if given.run.wants_target() && self.links.contains_key(&given.computer) {
+            let epoch = Epoch(1);
+            if given.run.handle(Input::Give { epoch }, now).is_ok() {
+                self.pump(id, now);
+                self.send_give(id, now);
+            }
+        }
+        self.account(id, now);
+    }
+
+    fn pump(&mut self, id: RunId, now: Timestamp) {
+        while let Some(record) = self.runs.get_mut(&id).and_then(|given| given.run.poll_record()) {
+            self.frame(id, &record, now);
+        }
+        while let Some(order) = self.runs.get_mut(&id).and_then(|given| given.run.poll_order()) {
+            match order {
+                Order::Begin { effect, activity, side: Side::Server } => {
+                    self.begin_effect(effect, activity, now);
+                }
+                Order::Interrupt { effect, side: Side::Server } => {
+                    self.orders.push_back(GiverOrder::Interrupt { effect });
+                }
+                // A run at the server has nothing in progress on its target.
+                Order::Begin { .. } | Order::Recover { .. } | Order::Interrupt { .. } => {}
+            }
+        }
+    }
+
+    /// Keeps slots, timers and the deployment's count true after a run changed.
+    fn account(&mut self, id: RunId, now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        let state = given.run.state();
+        let is_open = matches!(
+            state.phase(),
+            Phase::Going | Phase::Concluding { .. } | Phase::Retrying { .. }
+        );
+        let is_there = match state.owner() {
+            Owner::Server => !given.run.wants_target() || self.links.contains_key(&given.computer),
+            Owner::Giving(_) | Owner::Target(_) => self.links.contains_key(&given.computer),
+        };
+        let takes_slot = is_open && is_there && !state.only_waits();
+        if takes_slot != given.takes_slot {
+            given.takes_slot = takes_slot;
+            self.slots_used = if takes_slot { self.slots_used + 1 } else { self.slots_used - 1 };
+        }
+        let timer = given.run.poll_timeout().map(|(at, _)| at);
+        let outcome = state.outcome().map(|(outcome, _)| outcome);
+        let (computer, deployment) = (given.computer, given.deployment);
+        self.set_timer(id, timer);
+        if let Some(outcome) = outcome {
+            self.tell_plan(deployment, deployment::Input::Ended(computer, outcome), now);
+            if let Some(runs) = self.by_computer.get_mut(&computer) {
+                runs.remove(&id);
+            }
+        }
+    }
+
+    fn set_timer(&mut self, id: RunId, at: Option<Timestamp>) {
+        if let Some(old) = self.timer_of.remove(&id) {
+            self.timers.remove(&(old, id));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, id));
+            self.timer_of.insert(id, at);
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, id));
+            self.timer_of.remove(&id);
+            self.step(id, Input::Tick, now);
+        }
+        let due: Vec<DeploymentId> = self
+            .plans
+            .iter()
+            .filter(|(_, plan)| plan.deployment.status() != deployment::Status::Ended)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.tell_plan(id, deployment::Input::Tick, now);
+        }
+        if self.repeat_at <= now {
+            self.repeat_at = now + REPEAT_AFTER;
+            let open: Vec<RunId> = self.by_computer.values().flatten().copied().collect();
+            open.into_iter().for_each(|id| self.say_again(id, now));
+        }
+    }
+
+    /// What an agent has not confirmed is said once more.
+    fn say_again(&mut self, id: RunId, now: Timestamp) {
+        let Some(given) = self.runs.get(&id) else { return };
+        if matches!(given.run.state().owner(), Owner::Giving(_)) {
+            self.send_give(id, now);
+        }
+        self.send_wanted(id);
+    }
+
+    fn close_lost(&mut self, deployment: DeploymentId, scope: &Scope, by: &str, now: Timestamp) {
+        let Some(plan) = self.plans.get(&deployment) else { return };
+        let begun: Vec<(ComputerId, RunId)> = plan
+            .deployment
+            .targets()
+            .filter(|(computer, _, phase)| *phase == TargetPhase::Begun && scope.holds(*computer))
+            .map(|(computer, run, _)| (computer, run))
+            .collect();
+        for (computer, run) in begun {
+            let reason = Some(format!("closed as lost by {by}"));
+            self.write(run, Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
+            self.after(run, now);
+            self.send(computer, ToAgent::Fenced { run });
+        }
+    }
+
+    /// Begins an activity of the server unless it is remembered.
+    fn begin_effect(&mut self, effect: EffectId, activity: ActivityName, now: Timestamp) {
+        match self.effects.get(&effect) {
+            Some(Effect::Begun) => {}
+            Some(Effect::Ended(report)) => {
+                let report = report.clone();
+                self.deliver(effect, report, now);
+            }
+            None => {
+                let Some(given) = self.runs.get(&effect.run) else { return };
+                let (workflow, context) =
+                    (given.run.workflow().clone(), Box::new(given.run.context()));
+                self.effects.insert(effect, Effect::Begun);
+                self.writes.push(GiverWrite::Effect { effect, report: None });
+                self.orders.push_back(GiverOrder::Begin { effect, activity, workflow, context });
+            }
+        }
+    }
+
+    fn effect_ended(&mut self, effect: EffectId, report: Report, now: Timestamp) {
+        if self.effects.get(&effect) != Some(&Effect::Begun) {
+            return;
+        }
+        self.effects.insert(effect, Effect::Ended(report.clone()));
+        self.writes.push(GiverWrite::Effect { effect, report: Some(report.clone()) });
+        self.deliver(effect, report, now);
+    }
+
+    /// Tells the run's owner how an activity of the server ended.
+    fn deliver(&mut self, effect: EffectId, report: Report, now: Timestamp) {
+        let Some(given) = self.runs.get(&effect.run) else { return };
+        match given.run.state().owner() {
+            Owner::Server => self.step(effect.run, Input::Ended { effect, report }, now),
+            Owner::Giving(_) | Owner::Target(_) => {
+                self.send(given.computer, ToAgent::Answer { effect, report });
+            }
+        }
+    }
+
+    fn send(&mut self, computer: ComputerId, message: ToAgent) {
+        if let Some(link) = self.links.get(&computer) {
+            let session = link.session;
+            self.orders.push_back(GiverOrder::Send { computer, session, message });
+        }
+    }
+}
+
+/// What templates of one run are told beside its own outputs.
+fn base_context(id: DeploymentId, plan: &Plan, leaf: &[u8]) -> Context {
+    let mut variables = plan.workflow.variables.clone();
+    variables.extend(plan.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Context {
+        computer: trust::Leaf::decode(leaf).map(|leaf| leaf.told).unwrap_or_default(),
+        deployment: deployment_facts(id, &plan.workflow),
+        variables,
+        ..Context::default()
+    }
+}

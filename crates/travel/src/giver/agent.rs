@@ -1,0 +1,315 @@
+//! What agents say, and what they are told: connecting, reconciling, journals, questions.
+
+use super::*;
+
+impl Giver {
+    pub(super) fn connected(
+        &mut self,
+        computer: ComputerId,
+        session: u64,
+        holdings: &[Holding],
+        now: Timestamp,
+    ) {
+        self.links.insert(computer, Link { session });
+        self.last_seen.insert(computer, now);
+        let mine: BTreeSet<RunId> = self.by_computer.get(&computer).cloned().unwrap_or_default();
+        for holding in holdings {
+            self.reconcile(computer, holding, now);
+        }
+        for id in mine.iter().filter(|id| !holdings.iter().any(|held| held.run == **id)) {
+            self.missing(*id, now);
+        }
+        let plans: BTreeSet<DeploymentId> =
+            mine.iter().filter_map(|id| self.runs.get(id)).map(|given| given.deployment).collect();
+        for id in plans {
+            self.tell_plan(id, deployment::Input::Connected(computer), now);
+        }
+        for id in mine {
+            self.changed.insert(id);
+            self.after(id, now);
+            self.send_wanted(id);
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, computer: ComputerId, session: u64, now: Timestamp) {
+        if self.links.get(&computer).is_none_or(|link| link.session != session) {
+            return;
+        }
+        self.links.remove(&computer);
+        self.last_seen.insert(computer, now);
+        let mine: BTreeSet<RunId> = self.by_computer.get(&computer).cloned().unwrap_or_default();
+        for id in mine {
+            let deployment = self.runs.get(&id).map(|given| given.deployment);
+            if let Some(deployment) = deployment {
+                self.tell_plan(deployment, deployment::Input::Disconnected(computer), now);
+            }
+            self.changed.insert(id);
+            self.account(id, now);
+        }
+    }
+
+    /// Compares what an agent holds with what is known here.
+    fn reconcile(&mut self, computer: ComputerId, holding: &Holding, now: Timestamp) {
+        let run = holding.run;
+        let Some(given) = self.runs.get(&run).filter(|given| given.computer == computer) else {
+            self.look_up(computer, run);
+            return;
+        };
+        let ours = given.chain.frames();
+        match given.run.state().owner() {
+            _ if is_lost(given) => self.send(computer, ToAgent::Fenced { run }),
+            _ if given.run.state().outcome().is_some() && holding.frames <= ours => {
+                self.send(computer, ToAgent::Forget { run });
+            }
+            Owner::Giving(epoch) | Owner::Target(epoch)
+                if epoch == holding.epoch && holding.frames > ours =>
+            {
+                self.send(computer, ToAgent::Resend { run, from: ours });
+            }
+            Owner::Giving(epoch) | Owner::Target(epoch)
+                if epoch == holding.epoch
+                    && holding.frames == ours
+                    && holding.head == given.chain.head() =>
+            {
+                self.send(computer, ToAgent::Acked { run, frames: ours });
+            }
+            _ => {
+                let why = format!(
+                    "the agent holds {} records under epoch {}, the server {ours}: one of them was \
+                     restored from an older copy",
+                    holding.frames, holding.epoch.0
+                );
+                self.diverge(run, why, now);
+            }
+        }
+    }
+
+    /// An agent came without a run that was on its way to it, or that it owned.
+    fn missing(&mut self, id: RunId, now: Timestamp) {
+        let Some(given) = self.runs.get(&id) else { return };
+        match given.run.state().owner() {
+            Owner::Server => {}
+            Owner::Giving(_) => self.send_give(id, now),
+            Owner::Target(_) => {
+                let reason =
+                    "the machine came back without the run: its disk was wiped or restored"
+                        .to_owned();
+                self.event("diverged", given.computer, id, &reason);
+                let reason = Some(reason);
+                self.write(id, Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
+                self.after(id, now);
+            }
+        }
+    }
+
+    pub(super) fn hear(&mut self, computer: ComputerId, message: ToServer, now: Timestamp) {
+        let run = message.run();
+        match self.runs.get(&run) {
+            Some(given) if given.computer == computer => {}
+            Some(_) => {
+                self.event(
+                    "refused",
+                    computer,
+                    run,
+                    "the agent spoke of a run that is not its own",
+                );
+                return;
+            }
+            None => return self.look_up(computer, run),
+        }
+        match message {
+            ToServer::Frames { epoch, first, frames, .. } => {
+                self.adopt(run, epoch, first, &frames, now);
+            }
+            ToServer::Refused { epoch, reason, .. } => self.refused(run, epoch, reason, now),
+            ToServer::Ask { effect, activity } => self.asked(computer, effect, activity, now),
+            ToServer::Cancel { effect } => {
+                self.orders.push_back(GiverOrder::Interrupt { effect });
+            }
+        }
+    }
+
+    fn adopt(&mut self, run: RunId, epoch: Epoch, first: u64, frames: &[Vec<u8>], now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&run) else { return };
+        let (computer, ours) = (given.computer, given.chain.frames());
+        if is_lost(given) {
+            return self.send(computer, ToAgent::Fenced { run });
+        }
+        if given.run.state().outcome().is_some() {
+            return self.send(computer, ToAgent::Forget { run });
+        }
+        let owner = given.run.state().owner();
+        if !matches!(owner, Owner::Giving(held) | Owner::Target(held) if held == epoch) {
+            return self.event(
+                "refused",
+                computer,
+                run,
+                "frames of an epoch that the agent does not own",
+            );
+        }
+        if first > ours {
+            return self.send(computer, ToAgent::Resend { run, from: ours });
+        }
+        let known = (ours - first) as usize;
+        for frame in frames.iter().skip(known) {
+            if let Err(why) = self.adopt_frame(run, frame, now) {
+                self.diverge(run, why, now);
+                return;
+            }
+        }
+        let Some(given) = self.runs.get_mut(&run) else { return };
+        let (frames, last_order) = (given.chain.frames(), given.run.state().last_order());
+        given.wanted.retain(|(number, ..)| *number > last_order);
+        if matches!(given.run.state().owner(), Owner::Target(_)) {
+            given.frames = Vec::new();
+        }
+        let is_over = given.run.state().outcome().is_some();
+        self.send(computer, ToAgent::Acked { run, frames });
+        if is_over {
+            self.send(computer, ToAgent::Forget { run });
+        } else if matches!(owner, Owner::Giving(_)) {
+            self.send_wanted(run);
+        }
+        self.account(run, now);
+    }
+
+    /// Folds in one record of an agent, if a run of this workflow could have gone so.
+    fn adopt_frame(&mut self, id: RunId, frame: &[u8], now: Timestamp) -> Result<(), String> {
+        let Some(given) = self.runs.get_mut(&id) else { return Ok(()) };
+        let mut chain = given.chain;
+        let (record, length) = chain.read(frame).map_err(|error| error.to_string())?;
+        if length != frame.len() {
+            return Err("bytes are left over behind a frame".into());
+        }
+        if let Record::Giving { .. } | Record::Opened { .. } = record {
+            return Err(format!("a record of the server ({}) came from the agent", record.kind()));
+        }
+        if let Record::Closed {
+            outcome: Outcome::Lost | Outcome::NotBegun | Outcome::Refused,
+            ..
+        } = record
+        {
+            return Err("an outcome that only the server gives came from the agent".into());
+        }
+        given.run.adopt(&record).map_err(|error| error.to_string())?;
+        let seq = given.chain.frames();
+        given.chain = chain;
+        given.changed = now;
+        self.changed.insert(id);
+        self.writes.push(GiverWrite::Journal { run: id, seq, frame: frame.to_vec() });
+        Ok(())
+    }
+
+    fn refused(&mut self, run: RunId, epoch: Epoch, reason: String, now: Timestamp) {
+        let Some(given) = self.runs.get(&run) else { return };
+        if given.run.state().owner() != Owner::Giving(epoch) {
+            return;
+        }
+        let text = format!("the agent refused the run: {reason}");
+        self.event("refused", given.computer, run, &text);
+        let reason = Some(reason);
+        self.write(run, Record::Closed { outcome: Outcome::Refused, reason, at: now }, now);
+        self.after(run, now);
+    }
+
+    fn asked(
+        &mut self,
+        computer: ComputerId,
+        effect: EffectId,
+        activity: ActivityName,
+        now: Timestamp,
+    ) {
+        let Some(given) = self.runs.get(&effect.run) else { return };
+        let state = given.run.state();
+        let is_due = matches!(state.owner(), Owner::Target(_))
+            && state.attempt() == effect.attempt
+            && state.in_progress().get(&effect.visit).is_some_and(|p| p.activity == activity)
+            && given
+                .run
+                .workflow()
+                .activities
+                .get(&activity)
+                .is_some_and(|found| found.kind.side() == Side::Server);
+        match self.effects.get(&effect) {
+            Some(Effect::Ended(report)) => {
+                let report = report.clone();
+                self.send(computer, ToAgent::Answer { effect, report });
+            }
+            _ if is_due => self.begin_effect(effect, activity, now),
+            _ => {
+                let text =
+                    format!("the agent asked for `{activity}`, which is not due at the server");
+                self.event("refused", computer, effect.run, &text);
+            }
+        }
+    }
+
+    fn look_up(&mut self, computer: ComputerId, run: RunId) {
+        if let Some(link) = self.links.get(&computer) {
+            let session = link.session;
+            self.orders.push_back(GiverOrder::LookUp { computer, session, run });
+        }
+    }
+
+    fn diverge(&mut self, run: RunId, why: String, now: Timestamp) {
+        let Some(given) = self.runs.get_mut(&run) else { return };
+        let computer = given.computer;
+        if given.diverged.as_deref() != Some(why.as_str()) {
+            given.diverged = Some(why.clone());
+            given.changed = now;
+            self.changed.insert(run);
+            self.event("diverged", computer, run, &why);
+        }
+    }
+
+    pub(super) fn event(
+        &mut self,
+        kind: &'static str,
+        computer: ComputerId,
+        run: RunId,
+        text: &str,
+    ) {
+        let text = text.to_owned();
+        let (computer, run) = (Some(computer), Some(run));
+        self.writes.push(GiverWrite::Event { kind, computer, run, text });
+    }
+
+    pub(super) fn send_wanted(&mut self, id: RunId) {
+        let Some(given) = self.runs.get(&id) else { return };
+        let computer = given.computer;
+        if !matches!(given.run.state().owner(), Owner::Target(_)) {
+            return;
+        }
+        for (number, control, _) in given.wanted.clone() {
+            self.send(computer, ToAgent::Control { run: id, number, control });
+        }
+    }
+
+    pub(super) fn send_give(&mut self, id: RunId, now: Timestamp) {
+        let Some(given) = self.runs.get(&id) else { return };
+        let (Owner::Giving(epoch), Some(plan)) =
+            (given.run.state().owner(), self.plans.get(&given.deployment))
+        else {
+            return;
+        };
+        let Some(permit) = plan.warrants.get(given.warrant) else { return };
+        let Some(proof) = permit.tree.proof(given.index) else { return };
+        let give = Give {
+            run: id,
+            deployment: given.deployment,
+            epoch,
+            warrant: permit.envelope.clone(),
+            leaf: given.leaf.clone(),
+            proof: proof.encode(),
+            definition: plan.definition.clone(),
+            variables: plan.variables.clone(),
+            frames: given.frames.clone(),
+            remaining: given.run.remaining(now),
+        };
+        self.send(given.computer, ToAgent::Give(Box::new(give)));
+    }
+}
+
+fn is_lost(given: &Given) -> bool {
+    matches!(given.run.state().outcome(), Some((Outcome::Lost, _)))
+}

@@ -1,0 +1,196 @@
+//! Opening the server's loop from what the database holds.
+
+use super::*;
+use workflow::Place;
+
+/// A deployment as the database has it, with every run of it.
+#[derive(Debug)]
+pub struct Case {
+    pub id: DeploymentId,
+    pub schedule: Schedule,
+    pub workflow: Arc<Workflow>,
+    pub definition: Arc<[u8]>,
+    pub variables: Arc<BTreeMap<String, String>>,
+    pub warrants: Vec<(Arc<[u8]>, TargetTree)>,
+    pub records: Vec<deployment::Record>,
+    pub runs: Vec<KeptRun>,
+}
+
+/// A run as the database has it.
+#[derive(Debug)]
+pub struct KeptRun {
+    pub run: RunId,
+    pub computer: ComputerId,
+    pub warrant: usize,
+    pub index: u32,
+    pub leaf: Vec<u8>,
+    pub frames: Vec<Vec<u8>>,
+}
+
+/// A run whose journal makes no sense; the others go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("run {run} is set aside: {why}")]
+pub struct OpenError {
+    pub run: RunId,
+    pub why: String,
+}
+
+impl Giver {
+    /// Folds what the database holds. Runs whose journals are damaged are left out and named.
+    pub fn open(
+        cases: impl IntoIterator<Item = Case>,
+        effects: impl IntoIterator<Item = (EffectId, Effect)>,
+        slots_max: usize,
+        now: Timestamp,
+    ) -> (Self, Vec<OpenError>) {
+        let mut giver = Self {
+            plans: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            by_computer: BTreeMap::new(),
+            links: BTreeMap::new(),
+            last_seen: BTreeMap::new(),
+            effects: effects.into_iter().collect(),
+            timers: BTreeSet::new(),
+            timer_of: BTreeMap::new(),
+            slots_max,
+            slots_used: 0,
+            repeat_at: now + REPEAT_AFTER,
+            changed: BTreeSet::new(),
+            changed_deployments: BTreeSet::new(),
+            writes: Vec::new(),
+            orders: VecDeque::new(),
+        };
+        let mut aside = Vec::new();
+        for case in cases {
+            giver.open_case(case, now, &mut aside);
+        }
+        giver.resume_effects(now);
+        (giver, aside)
+    }
+
+    fn open_case(&mut self, case: Case, now: Timestamp, aside: &mut Vec<OpenError>) {
+        let id = case.id;
+        let warrants = case.warrants.into_iter().map(|(envelope, tree)| Permit { envelope, tree });
+        let mut plan = Plan {
+            deployment: Deployment::open(case.schedule, [], []),
+            records: case.records.len() as u64,
+            workflow: case.workflow,
+            definition: case.definition,
+            variables: case.variables,
+            warrants: warrants.collect(),
+        };
+        let mut targets = Vec::new();
+        for kept in case.runs {
+            let (run, computer) = (kept.run, kept.computer);
+            match open_run(id, &plan, kept, &case.records, now) {
+                Ok(given) => {
+                    targets.push((computer, run, phase_of(&given.run)));
+                    self.keep(run, given);
+                }
+                Err(why) => aside.push(OpenError { run, why }),
+            }
+        }
+        let runs: Vec<RunId> = targets.iter().map(|(_, run, _)| *run).collect();
+        plan.deployment = Deployment::open(case.schedule, targets, case.records);
+        self.plans.insert(id, plan);
+        for run in runs {
+            self.after(run, now);
+        }
+    }
+
+    /// Activities of the server that were begun when it died: again where that does no harm.
+    fn resume_effects(&mut self, now: Timestamp) {
+        let begun: Vec<EffectId> = self
+            .effects
+            .iter()
+            .filter(|(_, effect)| **effect == Effect::Begun)
+            .map(|(id, _)| *id)
+            .collect();
+        for effect in begun {
+            let Some(given) = self.runs.get(&effect.run) else { continue };
+            let progress = given.run.state().in_progress().get(&effect.visit);
+            let activity = progress.map(|progress| progress.activity.clone());
+            let activities = &given.run.workflow().activities;
+            let is_redone = activity
+                .as_ref()
+                .and_then(|name| activities.get(name))
+                .is_some_and(|found| found.kind.can_be_redone());
+            match activity {
+                Some(activity) if is_redone => {
+                    self.effects.remove(&effect);
+                    let (workflow, context) =
+                        (given.run.workflow().clone(), Box::new(given.run.context()));
+                    self.effects.insert(effect, Effect::Begun);
+                    self.orders.push_back(GiverOrder::Begin {
+                        effect,
+                        activity,
+                        workflow,
+                        context,
+                    });
+                }
+                _ => self.effect_ended(effect, Report::of(workflow::Event::Interrupted), now),
+            }
+        }
+    }
+}
+
+fn open_run(
+    id: DeploymentId,
+    plan: &Plan,
+    kept: KeptRun,
+    records: &[deployment::Record],
+    now: Timestamp,
+) -> Result<Given, String> {
+    let mut chain = Chain::new(kept.run);
+    let mut journal = Vec::with_capacity(kept.frames.len());
+    for frame in &kept.frames {
+        let seq = chain.frames();
+        let (record, length) =
+            chain.read(frame).map_err(|error| format!("record {seq} of its journal: {error}"))?;
+        if length != frame.len() {
+            return Err(format!("record {seq} of its journal: bytes are left over"));
+        }
+        journal.push(record);
+    }
+    let base = base_context(id, plan, &kept.leaf);
+    let run = Run::open(kept.run, Place::Server, plan.workflow.clone(), base, journal)
+        .map_err(|error| error.to_string())?;
+    let last_order = run.state().last_order();
+    let is_away = matches!(run.state().owner(), Owner::Giving(_) | Owner::Target(_));
+    let wanted = (1u64..)
+        .zip(records)
+        .filter(|(number, _)| is_away && *number > last_order)
+        .filter_map(|(number, record)| match record {
+            deployment::Record::Controlled { scope, control, at, .. }
+                if scope.holds(kept.computer) =>
+            {
+                Some((number, *control, *at))
+            }
+            _ => None,
+        })
+        .collect();
+    let frames =
+        if matches!(run.state().owner(), Owner::Target(_)) { Vec::new() } else { kept.frames };
+    Ok(Given {
+        deployment: id,
+        computer: kept.computer,
+        warrant: kept.warrant,
+        index: kept.index,
+        leaf: kept.leaf,
+        run,
+        chain,
+        frames,
+        wanted,
+        takes_slot: false,
+        diverged: None,
+        changed: now,
+    })
+}
+
+fn phase_of(run: &Run) -> TargetPhase {
+    match run.state().phase() {
+        Phase::NotOpened => TargetPhase::Pending,
+        Phase::Closed { outcome, .. } => TargetPhase::Ended(*outcome),
+        Phase::Going | Phase::Concluding { .. } | Phase::Retrying { .. } => TargetPhase::Begun,
+    }
+}

@@ -1,0 +1,157 @@
+//! What people are shown of a run, above all why it is not further.
+
+use deployment::Pending;
+
+use super::*;
+
+/// Why a run is not further, and when it is tried next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// For machines: `not_before`, `suspended`, `offline`, `slot`, `hand_over`, `unreached`,
+    /// `aborting`, `wait`, `retry`, `server`, `activity`, `diverged`.
+    pub code: &'static str,
+    pub text: String,
+    pub next: Option<Timestamp>,
+}
+
+/// One target of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunView {
+    pub run: RunId,
+    pub deployment: DeploymentId,
+    pub computer: ComputerId,
+    pub warrant: usize,
+    pub index: u32,
+    /// `pending`, `running`, `ending`, `retrying`, `suspended`, `ended`.
+    pub phase: &'static str,
+    /// `server`, `giving`, `agent`.
+    pub owner: &'static str,
+    pub epoch: u32,
+    pub is_connected: bool,
+    pub outcome: Option<Outcome>,
+    pub reason: Option<String>,
+    /// Activities in progress.
+    pub activities: Vec<ActivityName>,
+    pub began: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    pub waiting: Option<Waiting>,
+    pub changed: Timestamp,
+}
+
+impl Giver {
+    pub fn view(&self, id: RunId, now: Timestamp) -> Option<RunView> {
+        let given = self.runs.get(&id)?;
+        let state = given.run.state();
+        let (owner, epoch) = match state.owner() {
+            Owner::Server => ("server", 0),
+            Owner::Giving(epoch) => ("giving", epoch.0),
+            Owner::Target(epoch) => ("agent", epoch.0),
+        };
+        let phase = match state.phase() {
+            Phase::NotOpened => "pending",
+            Phase::Closed { .. } => "ended",
+            Phase::Concluding { .. } => "ending",
+            Phase::Going | Phase::Retrying { .. } if state.is_suspended() => "suspended",
+            Phase::Retrying { .. } => "retrying",
+            Phase::Going => "running",
+        };
+        let outcome = state.outcome();
+        let began = (*state.phase() != Phase::NotOpened).then(|| state.began()).flatten();
+        Some(RunView {
+            run: id,
+            deployment: given.deployment,
+            computer: given.computer,
+            warrant: given.warrant,
+            index: given.index,
+            phase,
+            owner,
+            epoch,
+            is_connected: self.links.contains_key(&given.computer),
+            outcome: outcome.map(|(outcome, _)| outcome),
+            reason: outcome.and_then(|(_, reason)| reason.map(str::to_owned)),
+            activities: state.in_progress().values().map(|p| p.activity.clone()).collect(),
+            began,
+            ended: outcome.map(|_| state.clock()),
+            waiting: self.waiting(given, now),
+            changed: given.changed,
+        })
+    }
+
+    fn waiting(&self, given: &Given, now: Timestamp) -> Option<Waiting> {
+        let state = given.run.state();
+        let waiting = |code, text: String, next| Some(Waiting { code, text, next });
+        if state.outcome().is_some() {
+            return None;
+        }
+        if let Some(why) = &given.diverged {
+            return waiting("diverged", format!("set aside: {why}"), None);
+        }
+        if *state.phase() == Phase::NotOpened {
+            return self.not_begun(given, now);
+        }
+        let is_connected = self.links.contains_key(&given.computer);
+        if let (Some((_, control, since)), false) = (given.wanted.last(), is_connected) {
+            let doing = match control {
+                Control::Abort => "aborting",
+                Control::Suspend => "suspending",
+                Control::Resume => "resuming",
+            };
+            let text = format!("{doing}, but the agent is not reached since {}", clock(*since));
+            return waiting("unreached", text, None);
+        }
+        match state.owner() {
+            Owner::Server if given.run.wants_target() => {
+                return waiting("hand_over", "waits for its agent to connect".into(), None);
+            }
+            Owner::Giving(_) if is_connected => {
+                let text = "handed over; the agent has not confirmed yet".into();
+                return waiting("hand_over", text, Some(self.repeat_at));
+            }
+            Owner::Giving(_) => {
+                return waiting("hand_over", "is handed over when its agent connects".into(), None);
+            }
+            Owner::Target(_) if !is_connected => {
+                let since = self.last_seen.get(&given.computer);
+                let since = since.map_or(String::new(), |at| format!(" since {}", clock(*at)));
+                let text = format!("goes on at its machine, which is not connected{since}");
+                return waiting("offline", text, None);
+            }
+            Owner::Server | Owner::Target(_) => {}
+        }
+        if state.is_suspended() && state.in_progress().is_empty() {
+            return waiting("suspended", "suspended by order".into(), None);
+        }
+        if let Phase::Retrying { not_before } = state.phase() {
+            return waiting("retry", "begins again".into(), Some(*not_before));
+        }
+        if let Phase::Concluding { .. } = state.phase() {
+            return waiting("ending", "ends what is in progress".into(), None);
+        }
+        let (_, progress) = state.in_progress().first_key_value()?;
+        let activity = &progress.activity;
+        match progress.until {
+            Some(until) => waiting("wait", format!("waits in `{activity}`"), Some(until)),
+            None => waiting("activity", format!("`{activity}` is in progress"), progress.deadline),
+        }
+    }
+
+    fn not_begun(&self, given: &Given, now: Timestamp) -> Option<Waiting> {
+        let plan = self.plans.get(&given.deployment)?;
+        let (code, text, next) = match plan.deployment.pending(given.computer, now)? {
+            Pending::NotBefore(at) => ("not_before", "not before its start date".into(), Some(at)),
+            Pending::Suspended => ("suspended", "the deployment is suspended".into(), None),
+            Pending::Offline => ("offline", "begins when its agent connects".into(), None),
+            Pending::Slot => {
+                let (used, max) = (self.slots_used, self.slots_max);
+                ("slot", format!("waits for a free slot ({used} of {max} taken)"), None)
+            }
+        };
+        Some(Waiting { code, text, next })
+    }
+}
+
+/// `14:02` of the day, UTC: the shells show dates in full.
+fn clock(at: Timestamp) -> String {
+    let minutes = at.as_millis().div_euclid(60_000).rem_euclid(24 * 60);
+    format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
+}

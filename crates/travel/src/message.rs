@@ -1,0 +1,89 @@
+//! What server and agent say about runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{DeploymentId, Digest, RunId};
+use workflow::{ActivityName, Control, EffectId, Epoch, Remaining, Report};
+
+/// A run, handed over whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Give {
+    pub run: RunId,
+    pub deployment: DeploymentId,
+    pub epoch: Epoch,
+    /// Signed envelope, leaf and proof as [`trust`] encodes them.
+    pub warrant: Arc<[u8]>,
+    pub leaf: Vec<u8>,
+    pub proof: Vec<u8>,
+    /// The definition as it was hashed.
+    pub definition: Arc<[u8]>,
+    pub variables: Arc<BTreeMap<String, String>>,
+    /// The journal so far; its last record is this giving.
+    pub frames: Vec<Vec<u8>>,
+    /// What is left of the times of what is in progress.
+    pub remaining: Vec<Remaining>,
+}
+
+/// A run that an agent holds, as it tells on connecting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    pub run: RunId,
+    pub epoch: Epoch,
+    pub frames: u64,
+    pub head: Digest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToAgent {
+    Give(Box<Give>),
+    /// The server has so many frames of the run, durably.
+    Acked {
+        run: RunId,
+        frames: u64,
+    },
+    /// The server lacks the frames from here on.
+    Resend {
+        run: RunId,
+        from: u64,
+    },
+    Control {
+        run: RunId,
+        number: u64,
+        control: Control,
+    },
+    /// How an activity of the server ended.
+    Answer {
+        effect: EffectId,
+        report: Report,
+    },
+    /// The server has all of an ended run; the agent may drop it.
+    Forget {
+        run: RunId,
+    },
+    /// The run was closed without this agent: it ends what it does for it and drops it.
+    Fenced {
+        run: RunId,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToServer {
+    /// Frames of a run that this agent owns, from sequence number `first`.
+    Frames { run: RunId, epoch: Epoch, first: u64, frames: Vec<Vec<u8>> },
+    /// The run was not taken; nothing was done for it.
+    Refused { run: RunId, epoch: Epoch, reason: String },
+    /// An activity of the server is due.
+    Ask { effect: EffectId, activity: ActivityName },
+    /// The answer is not waited for any more.
+    Cancel { effect: EffectId },
+}
+
+impl ToServer {
+    pub fn run(&self) -> RunId {
+        match self {
+            Self::Frames { run, .. } | Self::Refused { run, .. } => *run,
+            Self::Ask { effect, .. } | Self::Cancel { effect } => effect.run,
+        }
+    }
+}
