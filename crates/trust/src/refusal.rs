@@ -21,6 +21,8 @@ pub enum Refusal {
     NotEnoughSignatures { role: Role, have: usize, need: usize },
     #[error("the signature of key {key} does not fit: the content was altered")]
     BadSignature { key: KeyId },
+    #[error("it names key {key} as its signer but lacks that key's signature")]
+    NotByNamedKey { key: KeyId },
     #[error("it is addressed to another {what}, not to this one")]
     NotAddressedToMe { what: &'static str },
     #[error("nothing proves that this target is among those of the warrant")]
@@ -50,6 +52,7 @@ impl Refusal {
             Self::WrongRole { .. } => "wrong_role",
             Self::NotEnoughSignatures { .. } => "not_enough_signatures",
             Self::BadSignature { .. } => "bad_signature",
+            Self::NotByNamedKey { .. } => "not_by_named_key",
             Self::NotAddressedToMe { .. } => "not_addressed_to_me",
             Self::BadProof => "bad_proof",
             Self::DefinitionAltered => "definition_altered",

@@ -10,8 +10,8 @@ use model::{ComputerId, Facts, RunId, Span, Timestamp};
 
 use crate::codec::DecodeError;
 use crate::{
-    Leaf, Proof, Refusal, Role, Signed, Spending, Spent, TrustDocument, Use, VerifyingKey, Warrant,
-    WarrantId, definition_digest, variables_digest,
+    KeyId, Leaf, Proof, Refusal, Role, Signed, Spending, Spent, TrustDocument, Use, VerifyingKey,
+    Warrant, WarrantId, definition_digest, variables_digest,
 };
 
 /// How far the clocks of the signer and of this machine may be apart.
@@ -90,9 +90,11 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<Granted, Refusal> {
     let signed = Signed::decode(presented.warrant)?;
-    check_signatures(&signed, me.trust, now)?;
+    let signers = check_signatures(&signed, me.trust, now)?;
     let warrant = Warrant::decode(signed.payload())?;
-    check_main_signature(&signed, &warrant)?;
+    if !signers.contains(&warrant.key) {
+        return Err(Refusal::NotByNamedKey { key: warrant.key });
+    }
     let leaf = check_addressed(presented, me, &warrant)?;
     if definition_digest(presented.definition) != warrant.definition {
         return Err(Refusal::DefinitionAltered);
@@ -108,25 +110,21 @@ pub fn verify(
     Ok(Granted { id, warrant, told: leaf.told, run: presented.run, usage })
 }
 
-fn check_signatures(signed: &Signed, trust: &TrustDocument, now: Timestamp) -> Result<(), Refusal> {
+/// The keys that signed it as warrant keys; where there are operators, enough of them did so too.
+fn check_signatures(
+    signed: &Signed,
+    trust: &TrustDocument,
+    now: Timestamp,
+) -> Result<Vec<KeyId>, Refusal> {
     if signed.payload_type() != Warrant::PAYLOAD_TYPE {
         let (what, why) = ("warrant", "the envelope holds something else");
         return Err(DecodeError::Invalid { what, why }.into());
     }
-    trust.check(signed, Role::Warrant, now)?;
+    let signers = trust.check(signed, Role::Warrant, now)?;
     if trust.role(Role::Operator).threshold() > 0 {
         trust.check(signed, Role::Operator, now)?;
     }
-    Ok(())
-}
-
-/// The key that the warrant names must be among the signatures; [`check_signatures`] has seen to it
-/// that those of trusted keys fit.
-fn check_main_signature(signed: &Signed, warrant: &Warrant) -> Result<(), Refusal> {
-    match signed.signatures().iter().any(|(id, _)| *id == warrant.key) {
-        true => Ok(()),
-        false => Err(Refusal::BadSignature { key: warrant.key }),
-    }
+    Ok(signers)
 }
 
 fn check_addressed(

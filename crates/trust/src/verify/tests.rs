@@ -213,7 +213,7 @@ fn the_named_key_must_have_signed() {
     let payload = case.warrant.encode();
     case.envelope = Signed::new(Warrant::PAYLOAD_TYPE, payload).signed_by(&key(201)).encode();
     let named = deployment_key().id();
-    assert_eq!(case.verify().unwrap_err(), Refusal::BadSignature { key: named });
+    assert_eq!(case.verify().unwrap_err(), Refusal::NotByNamedKey { key: named });
 }
 
 #[test]

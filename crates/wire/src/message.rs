@@ -1,0 +1,648 @@
+//! The messages as protobuf, and their reading: every field checked before it becomes one of ours.
+//!
+//! Field numbers are never used again. An unknown field is ignored only where a hello has agreed on a
+//! protocol that knows it; what must not be ignored travels in definitions, whose capabilities an
+//! agent checks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use model::{ComputerId, DeploymentId, Digest, Facts, RunId, Span, TokenId};
+use prost::Message as _;
+use travel::{Give, Holding, ToAgent, ToServer};
+use workflow::{ActivityName, Control, EffectId, Epoch, Remaining, Report, Visit};
+
+/// Bytes that are no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    #[error("the message is no protobuf: {0}")]
+    Protobuf(#[from] prost::DecodeError),
+    #[error("the message has no content that this version knows")]
+    Empty,
+    #[error("`{0}` is missing or makes no sense")]
+    Field(&'static str),
+}
+
+/// The range of protocols a program speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocols {
+    pub min: u32,
+    pub max: u32,
+}
+
+impl Protocols {
+    pub const OURS: Self = Self { min: 1, max: 1 };
+
+    /// The highest that both speak.
+    pub fn agree(self, other: Self) -> Option<u32> {
+        let highest = self.max.min(other.max);
+        (highest >= self.min.max(other.min)).then_some(highest)
+    }
+}
+
+/// How an agent begins a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    pub protocols: Protocols,
+    pub agent_version: String,
+    pub capabilities: Vec<String>,
+    /// Counts this agent's connections; one that goes back tells a copied or rolled-back disk.
+    pub counter: u64,
+    pub boot_id: String,
+    pub facts: Facts,
+    /// The number of the trust document it holds.
+    pub trust_number: u64,
+    pub holdings: Vec<Holding>,
+}
+
+/// How a machine asks to be enrolled; its key is the one its connection proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enroll {
+    pub protocols: Protocols,
+    pub agent_version: String,
+    pub token: TokenId,
+    pub secret: [u8; 32],
+    pub sealing_key: [u8; 32],
+    /// The name it would like; empty for its host name.
+    pub name: String,
+    pub facts: Facts,
+}
+
+/// Which of a command's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    Out,
+    Err,
+}
+
+/// A piece of a command's output: never before the run's records, never instead of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub effect: EffectId,
+    pub stream: Stream,
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromAgent {
+    Hello(Hello),
+    Enroll(Enroll),
+    Run(ToServer),
+    Log(Log),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromServer {
+    /// The answer to a hello. `trust` is a signed trust document newer than the agent's.
+    Welcome { protocol: u32, server: String, trust: Option<Vec<u8>> },
+    Enrolled { computer: ComputerId, name: String, trust: Vec<u8> },
+    /// The connection ends; `code` is for machines, `reason` for the log.
+    Rejected { code: String, reason: String },
+    Run(ToAgent),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbHello {
+    #[prost(uint32, tag = "1")]
+    protocol_min: u32,
+    #[prost(uint32, tag = "2")]
+    protocol_max: u32,
+    #[prost(string, tag = "3")]
+    agent_version: String,
+    #[prost(string, repeated, tag = "4")]
+    capabilities: Vec<String>,
+    #[prost(uint64, tag = "5")]
+    counter: u64,
+    #[prost(string, tag = "6")]
+    boot_id: String,
+    #[prost(map = "string, string", tag = "7")]
+    facts: HashMap<String, String>,
+    #[prost(uint64, tag = "8")]
+    trust_number: u64,
+    #[prost(message, repeated, tag = "9")]
+    holdings: Vec<PbHolding>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbHolding {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    epoch: u32,
+    #[prost(uint64, tag = "3")]
+    frames: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    head: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbEnroll {
+    #[prost(uint32, tag = "1")]
+    protocol_min: u32,
+    #[prost(uint32, tag = "2")]
+    protocol_max: u32,
+    #[prost(string, tag = "3")]
+    agent_version: String,
+    #[prost(bytes = "vec", tag = "4")]
+    token: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    secret: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    sealing_key: Vec<u8>,
+    #[prost(string, tag = "7")]
+    name: String,
+    #[prost(map = "string, string", tag = "8")]
+    facts: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbFrames {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    epoch: u32,
+    #[prost(uint64, tag = "3")]
+    first: u64,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    frames: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbRefused {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    epoch: u32,
+    #[prost(string, tag = "3")]
+    reason: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbEffect {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    attempt: u32,
+    #[prost(uint32, tag = "3")]
+    visit: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbAsk {
+    #[prost(message, optional, tag = "1")]
+    effect: Option<PbEffect>,
+    #[prost(string, tag = "2")]
+    activity: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbLog {
+    #[prost(message, optional, tag = "1")]
+    effect: Option<PbEffect>,
+    #[prost(bool, tag = "2")]
+    is_err: bool,
+    #[prost(uint64, tag = "3")]
+    offset: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbFromAgent {
+    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7")]
+    content: Option<PbAgentContent>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum PbAgentContent {
+    #[prost(message, tag = "1")]
+    Hello(PbHello),
+    #[prost(message, tag = "2")]
+    Enroll(PbEnroll),
+    #[prost(message, tag = "3")]
+    Frames(PbFrames),
+    #[prost(message, tag = "4")]
+    Refused(PbRefused),
+    #[prost(message, tag = "5")]
+    Ask(PbAsk),
+    #[prost(message, tag = "6")]
+    Cancel(PbEffect),
+    #[prost(message, tag = "7")]
+    Log(PbLog),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbWelcome {
+    #[prost(uint32, tag = "1")]
+    protocol: u32,
+    #[prost(string, tag = "2")]
+    server: String,
+    #[prost(bytes = "vec", optional, tag = "3")]
+    trust: Option<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbEnrolled {
+    #[prost(bytes = "vec", tag = "1")]
+    computer: Vec<u8>,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(bytes = "vec", tag = "3")]
+    trust: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbRejected {
+    #[prost(string, tag = "1")]
+    code: String,
+    #[prost(string, tag = "2")]
+    reason: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbRemaining {
+    #[prost(uint32, tag = "1")]
+    visit: u32,
+    #[prost(uint64, optional, tag = "2")]
+    until_ms: Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    deadline_ms: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbGive {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    deployment: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    epoch: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    warrant: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    leaf: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    proof: Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    definition: Vec<u8>,
+    #[prost(map = "string, string", tag = "8")]
+    variables: HashMap<String, String>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    frames: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "10")]
+    remaining: Vec<PbRemaining>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbCount {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    frames: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbControl {
+    #[prost(bytes = "vec", tag = "1")]
+    run: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    number: u64,
+    #[prost(string, tag = "3")]
+    control: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbAnswer {
+    #[prost(message, optional, tag = "1")]
+    effect: Option<PbEffect>,
+    #[prost(string, tag = "2")]
+    event: String,
+    #[prost(map = "string, string", tag = "3")]
+    outputs: HashMap<String, String>,
+    #[prost(string, optional, tag = "4")]
+    note: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PbFromServer {
+    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    content: Option<PbServerContent>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum PbServerContent {
+    #[prost(message, tag = "1")]
+    Welcome(PbWelcome),
+    #[prost(message, tag = "2")]
+    Enrolled(PbEnrolled),
+    #[prost(message, tag = "3")]
+    Rejected(PbRejected),
+    #[prost(message, tag = "4")]
+    Give(PbGive),
+    #[prost(message, tag = "5")]
+    Acked(PbCount),
+    #[prost(message, tag = "6")]
+    Resend(PbCount),
+    #[prost(message, tag = "7")]
+    Control(PbControl),
+    #[prost(message, tag = "8")]
+    Answer(PbAnswer),
+    #[prost(bytes = "vec", tag = "9")]
+    Forget(Vec<u8>),
+    #[prost(bytes = "vec", tag = "10")]
+    Fenced(Vec<u8>),
+}
+
+impl FromAgent {
+    pub fn encode(self) -> Vec<u8> {
+        let content = match self {
+            Self::Hello(hello) => PbAgentContent::Hello(put_hello(hello)),
+            Self::Enroll(enroll) => PbAgentContent::Enroll(put_enroll(enroll)),
+            Self::Run(ToServer::Frames { run, epoch, first, frames }) => {
+                let run = run.as_bytes().to_vec();
+                PbAgentContent::Frames(PbFrames { run, epoch: epoch.0, first, frames })
+            }
+            Self::Run(ToServer::Refused { run, epoch, reason }) => {
+                let run = run.as_bytes().to_vec();
+                PbAgentContent::Refused(PbRefused { run, epoch: epoch.0, reason })
+            }
+            Self::Run(ToServer::Ask { effect, activity }) => PbAgentContent::Ask(PbAsk {
+                effect: Some(put_effect(effect)),
+                activity: activity.to_string(),
+            }),
+            Self::Run(ToServer::Cancel { effect }) => PbAgentContent::Cancel(put_effect(effect)),
+            Self::Log(log) => PbAgentContent::Log(PbLog {
+                effect: Some(put_effect(log.effect)),
+                is_err: log.stream == Stream::Err,
+                offset: log.offset,
+                bytes: log.bytes,
+            }),
+        };
+        PbFromAgent { content: Some(content) }.encode_to_vec()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        let content = PbFromAgent::decode(bytes)?.content.ok_or(MessageError::Empty)?;
+        Ok(match content {
+            PbAgentContent::Hello(hello) => Self::Hello(read_hello(hello)?),
+            PbAgentContent::Enroll(enroll) => Self::Enroll(read_enroll(enroll)?),
+            PbAgentContent::Frames(frames) => Self::Run(ToServer::Frames {
+                run: run_id(&frames.run)?,
+                epoch: Epoch(frames.epoch),
+                first: frames.first,
+                frames: frames.frames,
+            }),
+            PbAgentContent::Refused(refused) => Self::Run(ToServer::Refused {
+                run: run_id(&refused.run)?,
+                epoch: Epoch(refused.epoch),
+                reason: refused.reason,
+            }),
+            PbAgentContent::Ask(ask) => Self::Run(ToServer::Ask {
+                effect: read_effect(ask.effect)?,
+                activity: name(&ask.activity)?,
+            }),
+            PbAgentContent::Cancel(effect) => {
+                Self::Run(ToServer::Cancel { effect: read_effect(Some(effect))? })
+            }
+            PbAgentContent::Log(log) => Self::Log(Log {
+                effect: read_effect(log.effect)?,
+                stream: if log.is_err { Stream::Err } else { Stream::Out },
+                offset: log.offset,
+                bytes: log.bytes,
+            }),
+        })
+    }
+}
+
+impl FromServer {
+    pub fn encode(self) -> Vec<u8> {
+        let content = match self {
+            Self::Welcome { protocol, server, trust } => {
+                PbServerContent::Welcome(PbWelcome { protocol, server, trust })
+            }
+            Self::Enrolled { computer, name, trust } => {
+                let computer = computer.as_bytes().to_vec();
+                PbServerContent::Enrolled(PbEnrolled { computer, name, trust })
+            }
+            Self::Rejected { code, reason } => {
+                PbServerContent::Rejected(PbRejected { code, reason })
+            }
+            Self::Run(message) => put_to_agent(message),
+        };
+        PbFromServer { content: Some(content) }.encode_to_vec()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        let content = PbFromServer::decode(bytes)?.content.ok_or(MessageError::Empty)?;
+        Ok(match content {
+            PbServerContent::Welcome(PbWelcome { protocol, server, trust }) => {
+                Self::Welcome { protocol, server, trust }
+            }
+            PbServerContent::Enrolled(enrolled) => Self::Enrolled {
+                computer: ComputerId::from_bytes(array(&enrolled.computer, "computer")?),
+                name: enrolled.name,
+                trust: enrolled.trust,
+            },
+            PbServerContent::Rejected(PbRejected { code, reason }) => {
+                Self::Rejected { code, reason }
+            }
+            other => Self::Run(read_to_agent(other)?),
+        })
+    }
+}
+
+fn put_to_agent(message: ToAgent) -> PbServerContent {
+    match message {
+        ToAgent::Give(give) => PbServerContent::Give(put_give(*give)),
+        ToAgent::Acked { run, frames } => {
+            PbServerContent::Acked(PbCount { run: run.as_bytes().to_vec(), frames })
+        }
+        ToAgent::Resend { run, from } => {
+            PbServerContent::Resend(PbCount { run: run.as_bytes().to_vec(), frames: from })
+        }
+        ToAgent::Control { run, number, control } => PbServerContent::Control(PbControl {
+            run: run.as_bytes().to_vec(),
+            number,
+            control: control.as_str().to_owned(),
+        }),
+        ToAgent::Answer { effect, report } => PbServerContent::Answer(PbAnswer {
+            effect: Some(put_effect(effect)),
+            event: report.event.to_string(),
+            outputs: report.outputs.into_iter().collect(),
+            note: report.note,
+        }),
+        ToAgent::Forget { run } => PbServerContent::Forget(run.as_bytes().to_vec()),
+        ToAgent::Fenced { run } => PbServerContent::Fenced(run.as_bytes().to_vec()),
+    }
+}
+
+fn read_to_agent(content: PbServerContent) -> Result<ToAgent, MessageError> {
+    Ok(match content {
+        PbServerContent::Give(give) => ToAgent::Give(Box::new(read_give(give)?)),
+        PbServerContent::Acked(count) => {
+            ToAgent::Acked { run: run_id(&count.run)?, frames: count.frames }
+        }
+        PbServerContent::Resend(count) => {
+            ToAgent::Resend { run: run_id(&count.run)?, from: count.frames }
+        }
+        PbServerContent::Control(control) => ToAgent::Control {
+            run: run_id(&control.run)?,
+            number: control.number,
+            control: read_control(&control.control)?,
+        },
+        PbServerContent::Answer(answer) => ToAgent::Answer {
+            effect: read_effect(answer.effect)?,
+            report: Report {
+                event: answer.event.parse().map_err(|_| MessageError::Field("event"))?,
+                outputs: answer.outputs.into_iter().collect(),
+                note: answer.note,
+            },
+        },
+        PbServerContent::Forget(run) => ToAgent::Forget { run: run_id(&run)? },
+        PbServerContent::Fenced(run) => ToAgent::Fenced { run: run_id(&run)? },
+        PbServerContent::Welcome(_)
+        | PbServerContent::Enrolled(_)
+        | PbServerContent::Rejected(_) => return Err(MessageError::Empty),
+    })
+}
+
+fn put_hello(hello: Hello) -> PbHello {
+    let holding = |held: Holding| PbHolding {
+        run: held.run.as_bytes().to_vec(),
+        epoch: held.epoch.0,
+        frames: held.frames,
+        head: held.head.as_bytes().to_vec(),
+    };
+    PbHello {
+        protocol_min: hello.protocols.min,
+        protocol_max: hello.protocols.max,
+        agent_version: hello.agent_version,
+        capabilities: hello.capabilities,
+        counter: hello.counter,
+        boot_id: hello.boot_id,
+        facts: hello.facts.into_iter().collect(),
+        trust_number: hello.trust_number,
+        holdings: hello.holdings.into_iter().map(holding).collect(),
+    }
+}
+
+fn read_hello(hello: PbHello) -> Result<Hello, MessageError> {
+    let holding = |held: PbHolding| {
+        Ok(Holding {
+            run: run_id(&held.run)?,
+            epoch: Epoch(held.epoch),
+            frames: held.frames,
+            head: Digest::from_bytes(array(&held.head, "head")?),
+        })
+    };
+    Ok(Hello {
+        protocols: Protocols { min: hello.protocol_min, max: hello.protocol_max },
+        agent_version: hello.agent_version,
+        capabilities: hello.capabilities,
+        counter: hello.counter,
+        boot_id: hello.boot_id,
+        facts: hello.facts.into_iter().collect(),
+        trust_number: hello.trust_number,
+        holdings: hello.holdings.into_iter().map(holding).collect::<Result<_, MessageError>>()?,
+    })
+}
+
+fn put_enroll(enroll: Enroll) -> PbEnroll {
+    PbEnroll {
+        protocol_min: enroll.protocols.min,
+        protocol_max: enroll.protocols.max,
+        agent_version: enroll.agent_version,
+        token: enroll.token.as_bytes().to_vec(),
+        secret: enroll.secret.to_vec(),
+        sealing_key: enroll.sealing_key.to_vec(),
+        name: enroll.name,
+        facts: enroll.facts.into_iter().collect(),
+    }
+}
+
+fn read_enroll(enroll: PbEnroll) -> Result<Enroll, MessageError> {
+    Ok(Enroll {
+        protocols: Protocols { min: enroll.protocol_min, max: enroll.protocol_max },
+        agent_version: enroll.agent_version,
+        token: TokenId::from_bytes(array(&enroll.token, "token")?),
+        secret: array(&enroll.secret, "secret")?,
+        sealing_key: array(&enroll.sealing_key, "sealing_key")?,
+        name: enroll.name,
+        facts: enroll.facts.into_iter().collect(),
+    })
+}
+
+fn put_give(give: Give) -> PbGive {
+    let remaining = |rest: Remaining| PbRemaining {
+        visit: rest.visit.0,
+        until_ms: rest.until.map(Span::as_millis),
+        deadline_ms: rest.deadline.map(Span::as_millis),
+    };
+    PbGive {
+        run: give.run.as_bytes().to_vec(),
+        deployment: give.deployment.as_bytes().to_vec(),
+        epoch: give.epoch.0,
+        warrant: give.warrant.to_vec(),
+        leaf: give.leaf,
+        proof: give.proof,
+        definition: give.definition.to_vec(),
+        variables: give.variables.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        frames: give.frames,
+        remaining: give.remaining.into_iter().map(remaining).collect(),
+    }
+}
+
+fn read_give(give: PbGive) -> Result<Give, MessageError> {
+    let remaining = |rest: PbRemaining| Remaining {
+        visit: Visit(rest.visit),
+        until: rest.until_ms.map(Span::from_millis),
+        deadline: rest.deadline_ms.map(Span::from_millis),
+    };
+    Ok(Give {
+        run: run_id(&give.run)?,
+        deployment: DeploymentId::from_bytes(array(&give.deployment, "deployment")?),
+        epoch: Epoch(give.epoch),
+        warrant: give.warrant.into(),
+        leaf: give.leaf,
+        proof: give.proof,
+        definition: give.definition.into(),
+        variables: Arc::new(give.variables.into_iter().collect::<BTreeMap<_, _>>()),
+        frames: give.frames,
+        remaining: give.remaining.into_iter().map(remaining).collect(),
+    })
+}
+
+fn put_effect(effect: EffectId) -> PbEffect {
+    PbEffect {
+        run: effect.run.as_bytes().to_vec(),
+        attempt: effect.attempt,
+        visit: effect.visit.0,
+    }
+}
+
+fn read_effect(effect: Option<PbEffect>) -> Result<EffectId, MessageError> {
+    let effect = effect.ok_or(MessageError::Field("effect"))?;
+    Ok(EffectId {
+        run: run_id(&effect.run)?,
+        attempt: effect.attempt,
+        visit: Visit(effect.visit),
+    })
+}
+
+fn read_control(text: &str) -> Result<Control, MessageError> {
+    let all = [Control::Suspend, Control::Resume, Control::Abort];
+    all.into_iter().find(|control| control.as_str() == text).ok_or(MessageError::Field("control"))
+}
+
+fn run_id(bytes: &[u8]) -> Result<RunId, MessageError> {
+    array(bytes, "run").map(RunId::from_bytes)
+}
+
+fn name(text: &str) -> Result<ActivityName, MessageError> {
+    text.parse().map_err(|_| MessageError::Field("activity"))
+}
+
+fn array<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], MessageError> {
+    bytes.try_into().map_err(|_| MessageError::Field(field))
+}
