@@ -34,7 +34,13 @@ pub fn packages(wanted: &[&str], why: &str) -> Result<()> {
     note(&format!("installing for {why}: {}", missing.join(" ")));
     let apt = |words: &[&str]| {
         let mut line: Vec<&str> = before.to_vec();
-        line.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]);
+        line.extend([
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "-qq",
+            "-oDpkg::Use-Pty=0",
+        ]);
         line.extend(words);
         process::run(process::command(line[0]).args(&line[1..]))
     };

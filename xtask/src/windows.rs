@@ -75,6 +75,7 @@ impl Toolchain {
             Self::Debian => {
                 let mut command = process::command("/usr/bin/cargo");
                 command.args(words).arg("-Zbuild-std=std,panic_abort");
+                command.args(["-Zwarnings", "--config", "build.warnings=\"deny\""]);
                 command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
                 for rustups in ["RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO", "LD_LIBRARY_PATH"] {
                     command.env_remove(rustups);

@@ -14,8 +14,8 @@ const PURE: &str = "travel deployment application workflow trust model";
 
 /// A room and what it may use. An arrow may only point to a room that stands further down.
 const MAY_USE: &[(&str, &str)] = &[
-    ("tests/e2e", "server client api agent store machine content wire format @"),
-    ("tests/bench", "server client api agent store machine content wire format @"),
+    ("tests/e2e", "sim server client api agent store machine content wire format @"),
+    ("tests/bench", "sim server client api agent store machine content wire format @"),
     ("tests/fuzz", "script content wire format @"),
     ("apps/deskhand", "sim server client api agent store machine script content wire format @"),
     ("apps/agent", "agent machine script content wire format workflow trust model"),
