@@ -1,9 +1,9 @@
 //! The text of `keypriv.key` and `keypub.key` (SK-01).
 //!
 //! A few lines that tell people what it is, then PEM with the DER of RFC 8410 (PKCS#8, or
-//! SubjectPublicKeyInfo), so that `openssl pkey` reads the file as it is. Owns the text; reading and
-//! writing files, and who may read them, is the shell's. The identity label is a note for people:
-//! it proves nothing, the key id does.
+//! SubjectPublicKeyInfo), so that `openssl pkey` reads the file as it is. Owns the text; reading
+//! and writing files, and who may read them, is the shell's. The identity label is a note for
+//! people: it proves nothing, the key id does.
 
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Succession, thresholds, ends and the impossible among trust documents.
+
 use super::*;
 
 fn key(seed: u8) -> SigningKey {

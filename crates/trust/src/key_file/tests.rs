@@ -1,3 +1,5 @@
+//! Key files read back, and each way of being wrong has its own words.
+
 use super::*;
 
 fn key() -> SigningKey {

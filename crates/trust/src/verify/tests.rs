@@ -1,3 +1,5 @@
+//! One deployment to seven computers, and everything that may be wrong with what is presented.
+
 use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Facts, RunId, Span, Timestamp};

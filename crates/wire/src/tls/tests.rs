@@ -1,3 +1,5 @@
+//! Handshakes in memory: the good one, and every impostor on either side.
+
 use std::sync::Arc;
 use std::time::Duration;
 
