@@ -1,9 +1,9 @@
 //! The channel: TLS 1.3 in which both sides prove themselves by Ed25519 keys of ours.
 //!
-//! The server shows a certificate that the deployment key vouches for, and an agent accepts that key
-//! and nothing else; public certificate authorities, host names and addresses count for nothing.
-//! An agent shows a certificate of its own key; whether that key is enrolled is decided above, by
-//! [`peer_key`]. Owns certificates and configurations of rustls; opens no connection.
+//! The server shows a certificate that the deployment key vouches for, and an agent accepts that
+//! key and nothing else; public certificate authorities, host names and addresses count for
+//! nothing. An agent shows a certificate of its own key; whether that key is enrolled is decided
+//! above, by [`peer_key`]. Owns certificates and configurations of rustls; opens no connection.
 //!
 //! Invariants: nothing older than TLS 1.3, no algorithm but Ed25519 in certificates, no resumption
 //! and no early data, so that every connection proves both keys afresh.
