@@ -1,1 +1,66 @@
-//! To be filled.
+//! What is said over the HTTP API: requests and answers, shared by server and client.
+//!
+//! Times are milliseconds since 1970-01-01 UTC; ids are UUIDs as text. Nothing here is used inside
+//! the engines; the server converts.
+
+mod deployment;
+mod fleet;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use deployment::{
+    ControlRequest, Deployed, Deployment, DeploymentDetail, Finding, Log, NewDeployment,
+    NewWorkflow, Run, RunDetail, Step, Targets, Waiting, Workflow, WorkflowChecked,
+};
+pub use fleet::{
+    Agent, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token, TokenMade,
+};
+
+/// What went wrong: a code for machines, a sentence for people, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// `DH-A…`, explained by `deskhand explain`.
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Listing<T> {
+    pub items: Vec<T>,
+    /// Give it as `after` to read on; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One live change, as a server-sent event tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Change {
+    Deployment {
+        deployment: Deployment,
+    },
+    Run {
+        run: Run,
+    },
+    /// Output of a command, as it comes.
+    Output {
+        run: String,
+        computer: String,
+        activity: String,
+        stream: String,
+        text: String,
+    },
+    /// The reader was too slow and missed changes: read anew.
+    Missed,
+}
+
+/// `GET /api/health`, the one operation that needs no authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    pub status: String,
+    pub version: String,
+}

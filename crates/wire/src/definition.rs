@@ -27,8 +27,21 @@ pub enum DefinitionError {
 /// What this version can carry out.
 pub fn capabilities() -> BTreeSet<String> {
     let all = [
-        "success", "failure", "retry", "jump", "empty", "synchronization", "wait", "execute",
-        "upload", "download", "move", "copy", "rename", "delete_files", "create_folders",
+        "success",
+        "failure",
+        "retry",
+        "jump",
+        "empty",
+        "synchronization",
+        "wait",
+        "execute",
+        "upload",
+        "download",
+        "move",
+        "copy",
+        "rename",
+        "delete_files",
+        "create_folders",
         "delete_folders",
     ];
     all.into_iter().map(str::to_owned).collect()

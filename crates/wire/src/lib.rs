@@ -1,3 +1,11 @@
 //! What server and agent say to one another, and the secured channel they say it over.
 
+pub mod definition;
+mod message;
+pub mod package;
 pub mod tls;
+
+pub use message::{Enroll, FromAgent, FromServer, Hello, Log, MessageError, Protocols, Stream};
+
+/// The largest message either side accepts, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;

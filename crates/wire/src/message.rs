@@ -95,10 +95,21 @@ pub enum FromAgent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromServer {
     /// The answer to a hello. `trust` is a signed trust document newer than the agent's.
-    Welcome { protocol: u32, server: String, trust: Option<Vec<u8>> },
-    Enrolled { computer: ComputerId, name: String, trust: Vec<u8> },
+    Welcome {
+        protocol: u32,
+        server: String,
+        trust: Option<Vec<u8>>,
+    },
+    Enrolled {
+        computer: ComputerId,
+        name: String,
+        trust: Vec<u8>,
+    },
     /// The connection ends; `code` is for machines, `reason` for the log.
-    Rejected { code: String, reason: String },
+    Rejected {
+        code: String,
+        reason: String,
+    },
     Run(ToAgent),
 }
 
@@ -614,20 +625,12 @@ fn read_give(give: PbGive) -> Result<Give, MessageError> {
 }
 
 fn put_effect(effect: EffectId) -> PbEffect {
-    PbEffect {
-        run: effect.run.as_bytes().to_vec(),
-        attempt: effect.attempt,
-        visit: effect.visit.0,
-    }
+    PbEffect { run: effect.run.as_bytes().to_vec(), attempt: effect.attempt, visit: effect.visit.0 }
 }
 
 fn read_effect(effect: Option<PbEffect>) -> Result<EffectId, MessageError> {
     let effect = effect.ok_or(MessageError::Field("effect"))?;
-    Ok(EffectId {
-        run: run_id(&effect.run)?,
-        attempt: effect.attempt,
-        visit: Visit(effect.visit),
-    })
+    Ok(EffectId { run: run_id(&effect.run)?, attempt: effect.attempt, visit: Visit(effect.visit) })
 }
 
 fn read_control(text: &str) -> Result<Control, MessageError> {

@@ -1,0 +1,176 @@
+//! Workflows, deployments, runs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Workflow {
+    pub name: String,
+    pub revision: u64,
+    pub description: String,
+    /// The file as it was applied; empty in listings.
+    #[serde(default)]
+    pub source: String,
+    pub created_by: String,
+    pub created_at: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewWorkflow {
+    pub source: String,
+}
+
+/// Something found wrong with a workflow file, with its place (from 1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Finding {
+    /// `error` or `warning`.
+    pub severity: String,
+    pub code: String,
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    pub hint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowChecked {
+    /// Absent when an error was found; nothing was kept then.
+    pub workflow: Option<Workflow>,
+    pub findings: Vec<Finding>,
+}
+
+/// Who: computers by name or id, groups by name with all below them, or everybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Targets {
+    #[serde(default)]
+    pub computers: Vec<String>,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    #[serde(default)]
+    pub everybody: bool,
+    /// Targets of an earlier deployment, by the end of their run: `failed` (failure, refused, lost,
+    /// aborted), `not_begun`, `all`, or an outcome's name.
+    #[serde(default)]
+    pub retry_of: Option<String>,
+    #[serde(default)]
+    pub retry_which: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewDeployment {
+    /// A workflow by name (its latest revision unless `revision` is given).
+    #[serde(default)]
+    pub workflow: Option<String>,
+    #[serde(default)]
+    pub revision: Option<u64>,
+    /// Or a workflow file itself, which is applied first.
+    #[serde(default)]
+    pub source: Option<String>,
+    pub targets: Targets,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    #[serde(default)]
+    pub start: Option<i64>,
+    #[serde(default)]
+    pub stop: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Deployed {
+    pub deployment: Deployment,
+    /// Warnings about the workflow, and targets left out with the reason.
+    pub findings: Vec<Finding>,
+    pub left_out: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Deployment {
+    pub id: String,
+    pub name: String,
+    pub workflow: String,
+    pub revision: u64,
+    /// `starting`, `running`, `suspended`, `ended`.
+    pub status: String,
+    pub start: Option<i64>,
+    pub stop: Option<i64>,
+    pub created_by: String,
+    pub created_at: i64,
+    pub targets: u64,
+    /// Runs by phase (`pending`, `running`, …) and, once ended, by outcome (`success`, …).
+    pub counts: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentDetail {
+    pub deployment: Deployment,
+    pub runs: Vec<Run>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    pub code: String,
+    pub text: String,
+    pub next: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Run {
+    pub id: String,
+    pub deployment: String,
+    pub computer_id: String,
+    pub computer: String,
+    /// `pending`, `running`, `ending`, `retrying`, `suspended`, `ended`.
+    pub phase: String,
+    pub owner: String,
+    pub is_connected: bool,
+    pub outcome: Option<String>,
+    pub reason: Option<String>,
+    pub activities: Vec<String>,
+    pub began_at: Option<i64>,
+    pub ended_at: Option<i64>,
+    pub waiting: Option<Waiting>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    pub attempt: u32,
+    pub visit: u32,
+    pub activity: String,
+    pub event: Option<String>,
+    pub note: Option<String>,
+    pub begin: i64,
+    pub end: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunDetail {
+    pub run: Run,
+    pub path: Vec<Step>,
+    pub unhandled: Vec<String>,
+    pub outputs: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// `suspend`, `resume`, `abort`, `close` (give up machines that will not return).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ControlRequest {
+    pub control: String,
+    /// Computers by name or id; empty means all targets.
+    #[serde(default)]
+    pub computers: Vec<String>,
+}
+
+/// Output of one run's commands, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Log {
+    pub computer: String,
+    pub activity: String,
+    pub attempt: u32,
+    pub visit: u32,
+    /// `out` or `err`.
+    pub stream: String,
+    pub text: String,
+    /// Bytes that were left out in the middle.
+    pub left_out: u64,
+}
