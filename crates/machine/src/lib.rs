@@ -1,1 +1,27 @@
-//! To be filled.
+//! The only door to a machine: its files, its processes, what is known of it. Linux and Windows.
+//!
+//! Owns every call that changes the machine outside the product's own state folder. Never decides
+//! what should be done, never speaks to the network, keeps nothing between calls. Platform code
+//! sits side by side (`linux.rs`, `windows.rs`) under one interface that
+//! `tests/conformance.rs` checks on both; `unsafe` lives here alone, per module and with a reason.
+
+mod decode;
+mod facts;
+mod files;
+mod filter;
+mod folder;
+mod name;
+mod process;
+mod spot;
+
+pub use decode::decode_output;
+pub use facts::{boot_id, disk_free, facts};
+pub use files::{Counts, FileError, FilePlan, Operation, Options, PlanBytesError, Transfer};
+pub use filter::{CaseRule, Filter, FilterError};
+pub use folder::{Cursor, Existing, Folder, Found, Kind, Meta, PART_PREFIX, is_part, list};
+pub use name::{NameProblem, check_portable_name};
+pub use process::{
+    Command, ExecuteEnd, ExecuteError, ExecuteSpec, Stream, Visibility, Waiting, end_marked,
+    execute,
+};
+pub use spot::{Spot, SpotError};

@@ -1,0 +1,6 @@
+//! What `machine` promises, on Linux natively and on Windows under Wine.
+
+#![allow(clippy::unwrap_used)] // A test that cannot set its scene up fails there.
+
+mod executions;
+mod file_operations;
