@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::claim::{Claim, claim};
 use crate::place;
 use crate::process::{self, heading, spell, timed};
 
@@ -17,7 +18,7 @@ const BENCHES: [(&str, &str); 4] = [
 
 /// Builds both programs and runs the demonstration.
 pub fn demo(words: &[String]) -> Result<ExitCode> {
-    build()?;
+    drop(claim(&place::target(), None).and_then(build)?);
     let mut demo = process::command(place::target().join(PROFILE).join("deskhand"));
     demo.arg("demo");
     if !words.iter().any(|word| word == "--agents" || word.starts_with("--agents=")) {
@@ -38,7 +39,7 @@ pub fn bench(words: &[String]) -> Result<ExitCode> {
     if place::package("deskhand-bench").is_none() {
         bail!("tests/bench is not in this checkout");
     }
-    build()?;
+    let _claim = claim(&place::target(), None).and_then(build)?;
     let mut bench =
         process::cargo(["run", "--quiet", "--profile", PROFILE, "-p", "deskhand-bench"]);
     bench.args(["--bin", name, "--"]).args(rest);
@@ -47,13 +48,13 @@ pub fn bench(words: &[String]) -> Result<ExitCode> {
     hand_over(&mut bench)
 }
 
-fn build() -> Result<()> {
+fn build(claim: Claim) -> Result<Claim> {
     heading("building deskhand and deskhand-agent");
     let words = ["build", "--profile", PROFILE, "-p", "deskhand", "-p", "deskhand-agent"];
     let (built, time) = timed(|| process::run(&mut process::cargo(words)));
     built?;
     process::note(&format!("in {}", spell(time)));
-    Ok(())
+    Ok(claim)
 }
 
 /// Runs it and takes its exit code as ours.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 mod apps;
+mod claim;
 mod install;
 mod place;
 mod process;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// The folder that holds the workspace's `Cargo.toml`.
 pub fn checkout() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let compiled = || env!("CARGO_MANIFEST_DIR").into();
+    let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(compiled, PathBuf::from);
+    here.parent().unwrap_or(&here).to_owned()
 }
 
 /// What is built or fetched once and kept between clones: `$XDG_CACHE_HOME/deskhand` or
@@ -44,11 +45,15 @@ pub fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// The folder of the workspace's package with that name, if there is one.
-pub fn package(name: &str) -> Option<PathBuf> {
-    manifests(&checkout()).into_iter().map(|(folder, _)| folder).find(|folder| {
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-        manifest.lines().any(|line| line.trim() == format!("name = \"{name}\""))
-    })
+pub fn package(wanted: &str) -> Option<PathBuf> {
+    let mut manifests = manifests(&checkout()).into_iter();
+    manifests.find(|(_, manifest)| name(manifest) == Some(wanted)).map(|(folder, _)| folder)
+}
+
+/// The name of the package that a manifest describes.
+pub fn name(manifest: &str) -> Option<&str> {
+    let line = manifest.lines().find_map(|line| line.trim().strip_prefix("name = \""));
+    line.and_then(|rest| rest.split('"').next())
 }
 
 /// Folder and text of every `Cargo.toml` in the rooms of the workspace.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::claim::claim;
 use crate::process::{self, cargo, heading, note, spell, timed};
 use crate::{install, place, tidy, windows};
 
@@ -38,6 +39,7 @@ pub fn run(names: &[String]) -> Result<ExitCode> {
     }
     let chosen =
         STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name));
+    let _claim = claim(&place::target(), None)?;
     let mut good = Vec::new();
     let mut bad = Vec::new();
     for step in chosen {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::claim::claim;
 use crate::process::{self, cargo, note};
 use crate::wine::Session;
 use crate::{install, place, suite};
@@ -28,6 +29,7 @@ const TESTS_MAX: Duration = Duration::from_secs(15 * 60);
 pub fn run() -> Result<()> {
     let toolchain = Toolchain::find()?;
     let _only_one = lock()?;
+    let _claim = claim(&place::windows_target(), Some(TARGET))?;
     note(toolchain.what());
     build(&toolchain)?;
     let session = Session::start()?;
