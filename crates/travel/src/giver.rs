@@ -362,8 +362,12 @@ impl Giver {
 
     fn tell_plan(&mut self, id: DeploymentId, input: deployment::Input, now: Timestamp) {
         let Some(plan) = self.plans.get_mut(&id) else { return };
+        let before = plan.deployment.status();
+        let is_tick = input == deployment::Input::Tick;
         plan.deployment.handle(input, now);
-        self.changed_deployments.insert(id);
+        if !is_tick || plan.deployment.status() != before {
+            self.changed_deployments.insert(id);
+        }
         while let Some(record) = plan.deployment.poll_record() {
             let bytes = deployment::encode_record(&record);
             let seq = plan.records;

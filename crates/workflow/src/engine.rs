@@ -16,8 +16,8 @@ use crate::state::{
 };
 use crate::{ActivityName, Context, Event, Kind, Side, Template, Workflow};
 
-/// Activities without duration that one step may pass before the run counts as an endless cycle.
-const INSTANTS_MAX: u32 = 10_000;
+/// Activities that may begin in one step before the run counts as an endless cycle without time.
+const BEGUN_AT_ONCE_MAX: u32 = 10_000;
 /// Records kept back so that a run at its limit can still be ended in order.
 const RECORDS_SPARE: u64 = 5_000;
 
@@ -378,7 +378,7 @@ impl Run {
 
     /// Does all that needs no time and no doer.
     fn settle(&mut self, now: Timestamp) -> Result<(), Impossible> {
-        let mut instants = 0;
+        let mut begun = 0;
         while self.is_acting() {
             match self.state.phase().clone() {
                 Phase::NotOpened | Phase::Closed { .. } => return Ok(()),
@@ -398,8 +398,8 @@ impl Run {
                 }
                 Phase::Going => {
                     let Some(arrival) = self.next_arrival() else { return self.finish(now) };
-                    instants += u32::from(self.kind(&arrival.to).is_some_and(is_instant));
-                    if instants > INSTANTS_MAX {
+                    begun += 1;
+                    if begun > BEGUN_AT_ONCE_MAX {
                         let reason = format!("`{}` goes round in circles without end", arrival.to);
                         self.conclude(Outcome::Failure, Some(reason), None, now)?;
                     } else if self.state.records() + RECORDS_SPARE >= RECORDS_MAX {
