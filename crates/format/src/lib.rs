@@ -1,1 +1,20 @@
-//! To be filled.
+//! Files that people write: read into the domain's types, with everything that is wrong said at
+//! once and in its place.
+//!
+//! Owns the text formats and nothing else: it opens no file, and what a value means is decided by
+//! the crates it builds values for. One table of activities and their parameters drives both the
+//! reader and the JSON Schema for editors, so that neither can know a key the other does not.
+//!
+//! A workflow comes out only when the whole text was understood; findings of [`workflow::check`]
+//! are problems beside it and refuse it later, by their severity.
+
+pub mod code;
+mod problem;
+mod reading;
+mod schema;
+mod table;
+mod yaml;
+
+pub use problem::Problem;
+pub use reading::{Parsed, parse_workflow};
+pub use schema::workflow_schema;

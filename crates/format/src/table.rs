@@ -1,0 +1,400 @@
+//! What a workflow file may contain: its keys, its activities and their parameters with their
+//! defaults. The reader and the JSON Schema are both driven by these tables.
+
+/// A key of the file or of an activity that is no kind of activity.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) is_required: bool,
+    pub(crate) about: &'static str,
+}
+
+/// A kind of activity.
+pub(crate) struct Activity {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) parameters: &'static [Parameter],
+    /// Known to editors, refused by this version; its parameters are not looked at.
+    pub(crate) is_later: bool,
+}
+
+impl Activity {
+    /// Whether it may be written without any parameter.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        self.parameters.iter().all(|parameter| parameter.preset != Preset::Required)
+    }
+}
+
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) preset: Preset,
+    pub(crate) about: &'static str,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A text without templates.
+    Plain,
+    /// A text that may be a template.
+    Text,
+    /// One text or a list of texts, each may be a template.
+    Texts,
+    /// `true` or `false`.
+    Switch,
+    /// A whole number from 0.
+    Count,
+    /// A length of time: `10m`.
+    Span,
+    Choice(&'static [&'static str]),
+    /// Names to texts that may be templates.
+    Environment,
+    /// The name of an activity.
+    Activity,
+    /// Names to texts.
+    Variables,
+    /// Events to names of activities.
+    Transitions,
+    /// Names to activities.
+    Activities,
+    /// Anything: the parameters of activities of later versions.
+    Any,
+}
+
+/// What a parameter is when it is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preset {
+    Required,
+    Absent,
+    Switch(bool),
+    Count(u32),
+    Word(&'static str),
+    Nothing,
+}
+
+pub(crate) const FILE: &[Key] = &[
+    Key { name: "workflow", shape: Shape::Plain, is_required: true, about: "The workflow's name." },
+    Key {
+        name: "description",
+        shape: Shape::Plain,
+        is_required: false,
+        about: "What the workflow is for, for people.",
+    },
+    Key {
+        name: "start_on_presence",
+        shape: Shape::Switch,
+        is_required: false,
+        about: "A target's run begins only when the target shows itself (default: false).",
+    },
+    Key {
+        name: "start",
+        shape: Shape::Activity,
+        is_required: true,
+        about: "The activity a run begins with.",
+    },
+    Key {
+        name: "variables",
+        shape: Shape::Variables,
+        is_required: false,
+        about: "Own variables with their first values, for templates: `{{ prefix }}`.",
+    },
+    Key {
+        name: "activities",
+        shape: Shape::Activities,
+        is_required: true,
+        about: "The activities by their names.",
+    },
+];
+
+pub(crate) const ACTIVITY: &[Key] = &[
+    Key {
+        name: "description",
+        shape: Shape::Plain,
+        is_required: false,
+        about: "What the activity is for, for people.",
+    },
+    Key {
+        name: "timeout",
+        shape: Shape::Span,
+        is_required: false,
+        about: "After this long in progress the activity is ended with the event `timeout`.",
+    },
+    Key {
+        name: "on",
+        shape: Shape::Transitions,
+        is_required: false,
+        about: "What follows each event: an activity, or a list of activities to begin together.",
+    },
+];
+
+const MESSAGE: Parameter = parameter(
+    "message",
+    Shape::Text,
+    Preset::Absent,
+    "What is told as the reason of the run's end.",
+);
+const FILTER: Parameter = parameter(
+    "filter",
+    Shape::Text,
+    Preset::Word(""),
+    "Names with wildcards, separated by `;`: `*.gif; a.exe`. All files when empty.",
+);
+const RECURSIVE: Parameter =
+    parameter("recursive", Shape::Switch, Preset::Switch(false), "Folders within it as well.");
+const REPLACE: Parameter = parameter(
+    "replace",
+    Shape::Switch,
+    Preset::Switch(false),
+    "Replace what is already there; otherwise it is skipped.",
+);
+const FORCE: Parameter = parameter(
+    "force",
+    Shape::Switch,
+    Preset::Switch(false),
+    "Replace or delete even what is read-only.",
+);
+const RESUME: Parameter = parameter(
+    "resume",
+    Shape::Switch,
+    Preset::Switch(true),
+    "Go on after an interruption where the transfer was.",
+);
+const ON_SERVER: Parameter = parameter(
+    "on_server",
+    Shape::Switch,
+    Preset::Switch(false),
+    "Carry it out in the depot of the server; paths are those of the depot.",
+);
+const FROM: Parameter =
+    parameter("from", Shape::Text, Preset::Required, "The folder to take from.");
+const TO: Parameter = parameter("to", Shape::Text, Preset::Required, "The folder to bring to.");
+const FOLDERS: Parameter = parameter(
+    "folders",
+    Shape::Texts,
+    Preset::Required,
+    "The folders: one text with `;` between them, or a list.",
+);
+
+const fn parameter(
+    name: &'static str,
+    shape: Shape,
+    preset: Preset,
+    about: &'static str,
+) -> Parameter {
+    Parameter { name, shape, preset, about }
+}
+
+const fn activity(
+    name: &'static str,
+    about: &'static str,
+    parameters: &'static [Parameter],
+) -> Activity {
+    Activity { name, about, parameters, is_later: false }
+}
+
+const fn later(
+    name: &'static str,
+    about: &'static str,
+    parameters: &'static [Parameter],
+) -> Activity {
+    Activity { name, about, parameters, is_later: true }
+}
+
+const fn any(name: &'static str, about: &'static str) -> Parameter {
+    parameter(name, Shape::Any, Preset::Absent, about)
+}
+
+pub(crate) const ACTIVITIES: &[Activity] = &[
+    activity("success", "Ends the run well; interrupts what is in progress.", &[MESSAGE]),
+    activity("failure", "Ends the run badly; interrupts what is in progress.", &[MESSAGE]),
+    activity(
+        "retry",
+        "Interrupts the other branches and begins the run again at its start.",
+        &[
+            parameter(
+                "limit",
+                Shape::Count,
+                Preset::Count(3),
+                "How often to begin again; 2 means at most three passes.",
+            ),
+            parameter("delay", Shape::Span, Preset::Nothing, "How long to wait before: `10m`."),
+        ],
+    ),
+    activity(
+        "jump",
+        "Goes on at another activity, so that fewer transitions are drawn.",
+        &[parameter("to", Shape::Activity, Preset::Required, "The activity to go on at.")],
+    ),
+    activity("empty", "Does nothing and emits `ok`; joins several events of one activity.", &[]),
+    activity("synchronization", "Emits `ok` once each incoming transition has fired.", &[]),
+    activity(
+        "wait",
+        "Pauses this branch; the time goes on through restarts, sleep and power-off.",
+        &[parameter(
+            "duration",
+            Shape::Text,
+            Preset::Required,
+            "How long: `90s`, `10m`, `1h30m`, `2d`; may be a template.",
+        )],
+    ),
+    activity(
+        "execute",
+        "Runs a command on the target; its exit code decides the event.",
+        &[
+            parameter(
+                "command",
+                Shape::Texts,
+                Preset::Required,
+                "A text for the system's shell, or a list of program and arguments that meets no \
+                 shell.",
+            ),
+            parameter(
+                "folder",
+                Shape::Text,
+                Preset::Absent,
+                "The folder the command is carried out in: a path on the target.",
+            ),
+            parameter(
+                "synchronous",
+                Shape::Switch,
+                Preset::Switch(true),
+                "Wait for the end; otherwise `ok` follows once the program has started.",
+            ),
+            parameter(
+                "timeout",
+                Shape::Span,
+                Preset::Absent,
+                "After this long the command is ended with all it started: `10m`.",
+            ),
+            parameter(
+                "log",
+                Shape::Choice(&["none", "errors", "all"]),
+                Preset::Word("errors"),
+                "What of the output goes into the log.",
+            ),
+            parameter(
+                "visibility",
+                Shape::Choice(&["default", "shown", "hidden"]),
+                Preset::Word("default"),
+                "How the window of the program is shown on Windows.",
+            ),
+            parameter(
+                "environment",
+                Shape::Environment,
+                Preset::Nothing,
+                "Environment variables for the command.",
+            ),
+        ],
+    ),
+    activity(
+        "upload",
+        "Brings files from the depot to the target.",
+        &[
+            parameter(
+                "from",
+                Shape::Text,
+                Preset::Required,
+                "The folder to take from: a path in the depot, such as `deploy/viewer`.",
+            ),
+            parameter(
+                "to",
+                Shape::Text,
+                Preset::Required,
+                "The folder to bring to: an absolute path on the target.",
+            ),
+            FILTER,
+            RECURSIVE,
+            REPLACE,
+            FORCE,
+            RESUME,
+            parameter(
+                "from_targets",
+                Shape::Switch,
+                Preset::Switch(false),
+                "Allow files that targets have written into the depot.",
+            ),
+        ],
+    ),
+    activity(
+        "download",
+        "Brings files from the target to the depot.",
+        &[
+            parameter(
+                "from",
+                Shape::Text,
+                Preset::Required,
+                "The folder to take from: an absolute path on the target.",
+            ),
+            parameter(
+                "to",
+                Shape::Text,
+                Preset::Required,
+                "The folder to bring to: a path in the depot.",
+            ),
+            FILTER,
+            RECURSIVE,
+            REPLACE,
+            FORCE,
+            RESUME,
+        ],
+    ),
+    activity(
+        "move",
+        "Moves files on the target or on the server.",
+        &[FROM, TO, FILTER, RECURSIVE, REPLACE, FORCE, ON_SERVER],
+    ),
+    activity(
+        "copy",
+        "Copies files on the target or on the server.",
+        &[FROM, TO, FILTER, RECURSIVE, REPLACE, FORCE, ON_SERVER],
+    ),
+    activity(
+        "rename",
+        "Gives one file or folder another name.",
+        &[
+            parameter("current", Shape::Text, Preset::Required, "The path of the file or folder."),
+            parameter("new", Shape::Text, Preset::Required, "The new name: a name, not a path."),
+            REPLACE,
+            FORCE,
+            ON_SERVER,
+        ],
+    ),
+    activity(
+        "delete_files",
+        "Deletes files of a folder.",
+        &[
+            parameter("folder", Shape::Text, Preset::Required, "The folder the files are in."),
+            FILTER,
+            RECURSIVE,
+            FORCE,
+            ON_SERVER,
+        ],
+    ),
+    activity("create_folders", "Creates folders and those above them.", &[FOLDERS, ON_SERVER]),
+    activity("delete_folders", "Deletes folders.", &[FOLDERS, RECURSIVE, FORCE, ON_SERVER]),
+    later(
+        "impersonate",
+        "Later activities of the run act as a given user. Not in this version.",
+        &[
+            any("user", "The user, or `@LoggedOnUser`."),
+            any("domain", "The user's domain."),
+            any("password", "The user's password."),
+        ],
+    ),
+    later(
+        "shutdown",
+        "Shuts the target down or restarts it. Not in this version.",
+        &[any("method", "`restart` or `shutdown`.")],
+    ),
+    later("registry", "Operations on the Windows registry. Not in this version.", &[]),
+    later("script", "A script with events of its own. Not in this version.", &[]),
+    later("application", "Brings an application to the target. Not in this version.", &[]),
+    later("wake_on_lan", "Wakes the target over the network. Not in this version.", &[]),
+    later("action", "Carries out an action of the server. Not in this version.", &[]),
+    later("message", "Sends a message to people. Not in this version.", &[]),
+];
+
+pub(crate) fn activity_named(name: &str) -> Option<&'static Activity> {
+    ACTIVITIES.iter().find(|activity| activity.name == name)
+}
