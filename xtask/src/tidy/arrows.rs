@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("crates/script", "machine model"),
     ("crates/content", "machine model"),
     ("crates/machine", "model"),
-    ("crates/wire", "@"),
+    ("crates/wire", "format @"),
     ("crates/format", "deployment application workflow trust model"),
     ("crates/travel", "deployment workflow trust model"),
     ("crates/deployment", "workflow trust model"),
