@@ -2,7 +2,7 @@
 //!
 //! Cargo tells a changed file by its time alone and a package by its place within the workspace;
 //! what one checkout built can pass for another's. Whoever comes from another checkout than the
-//! last one has our own packages built anew; dependencies stay. While a command holds its [`Claim`],
+//! last one has our own packages built anew; dependencies stay. While a command holds a [`Claim`],
 //! other checkouts wait, and other commands of the same one do not.
 
 use std::fs::{self, File};
