@@ -91,7 +91,7 @@ CREATE TABLE deployment_records (
     seq         BIGINT NOT NULL,
     bytes       BLOB   NOT NULL,
     PRIMARY KEY (deployment, seq)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE warrants (
     deployment  BLOB   NOT NULL,
@@ -126,12 +126,15 @@ CREATE INDEX runs_by_deployment ON runs (deployment, target, run);
 CREATE INDEX runs_by_computer ON runs (computer, run);
 CREATE INDEX runs_open ON runs (run) WHERE outcome IS NULL;
 
+-- With row ids, so that records of many runs lie one after the other: a commit of one record
+-- from each of 64 runs then writes 64 small index pages at most, and was measured to be a third
+-- quicker than with the rows themselves in the tree.
 CREATE TABLE journal (
     run    BLOB   NOT NULL,
     seq    BIGINT NOT NULL,
     bytes  BLOB   NOT NULL,
     PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE effects (
     run      BLOB   NOT NULL,

@@ -15,15 +15,15 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use super::columns::number;
 use super::commit::Stop;
 use crate::rows::{Event, Run};
-use crate::write::FIRST;
 use crate::{Refusal, Write};
 
-/// The longest statement has 2^(SIZES - 1) rows.
-const SIZES: usize = 9;
+/// Parameters of the longest statement: binding takes SQLite the square of their number.
+const PARAMETERS_MAX: usize = 256;
 
 /// A table of records: 16 bytes that say of what, and a number without gaps.
 struct Records {
-    last: ManyRows,
+    /// Which journals do not go on with the number given.
+    gaps: ManyRows,
     insert: ManyRows,
 }
 
@@ -108,13 +108,14 @@ impl Bulk {
 
 impl Records {
     fn of(table: &str, key: &str) -> Self {
-        let before = "WITH wanted (key) AS (VALUES";
+        let before = "WITH wanted (key, seq) AS (VALUES";
         let after = format!(
-            ") SELECT key, (SELECT MAX(seq) FROM {table} WHERE {key} = wanted.key) AS last \
-             FROM wanted"
+            ") SELECT key, last FROM (SELECT key, seq, (SELECT COALESCE(MAX(seq), 0) \
+             FROM {table} WHERE {key} = wanted.key) AS last FROM wanted) AS found \
+             WHERE seq <> last + 1"
         );
         let insert = format!("INSERT INTO {table} ({key}, seq, bytes) VALUES");
-        Self { last: ManyRows::new(before, 1, &after), insert: ManyRows::new(&insert, 3, "") }
+        Self { gaps: ManyRows::new(before, 2, &after), insert: ManyRows::new(&insert, 3, "") }
     }
 
     async fn append(
@@ -124,17 +125,12 @@ impl Records {
         refusal: impl Fn([u8; 16], u64, u64) -> Refusal,
     ) -> Result<(), (usize, Stop)> {
         let failed = |error: sqlx::Error| (0, Stop::from(error));
-        let mut next = self.next_seqs(tx, &records).await.map_err(failed)?;
-        for record in &records {
-            let expected = next.entry(record.key).or_insert(FIRST);
-            if record.seq != *expected {
-                let refusal = refusal(record.key, *expected, record.seq);
-                return Err((record.index, refusal.into()));
-            }
-            *expected += 1;
-        }
-        // Neighbours in the table one after the other; stable, so each journal keeps its order.
+        // Stable, so each journal keeps its order; and neighbours are written together.
         records.sort_by_key(|record| record.key);
+        let last = self.gaps(tx, &records).await.map_err(failed)?;
+        if let Some((index, key, expected, got)) = first_gap(&records, &last) {
+            return Err((index, refusal(key, expected, got).into()));
+        }
         let inserts = self.insert.bind(records, |query, record| {
             query.bind(record.key.to_vec()).bind(number(record.seq)).bind(record.bytes)
         });
@@ -144,27 +140,48 @@ impl Records {
         Ok(())
     }
 
-    /// For each key, the number that its next record must have.
-    async fn next_seqs(
+    /// The last number of each key whose first record here does not follow it.
+    async fn gaps(
         &'static self,
         tx: &mut SqliteConnection,
         records: &[Appended],
     ) -> Result<BTreeMap<[u8; 16], u64>, sqlx::Error> {
-        let mut next: BTreeMap<_, _> = records.iter().map(|record| (record.key, FIRST)).collect();
-        let keys = next.keys().copied().collect();
-        for query in self.last.bind(keys, |query, key: [u8; 16]| query.bind(key.to_vec())) {
+        let firsts = records.chunk_by(|one, next| one.key == next.key).map(|journal| {
+            let first = &journal[0];
+            (first.key, first.seq)
+        });
+        let queries = self.gaps.bind(firsts.collect(), |query, (key, seq): ([u8; 16], u64)| {
+            query.bind(key.to_vec()).bind(number(seq))
+        });
+        let mut gaps = BTreeMap::new();
+        for query in queries {
             for row in query.fetch_all(&mut *tx).await? {
                 let key: &[u8] = row.try_get("key")?;
-                let last: Option<i64> = row.try_get("last")?;
-                if let Some(last) = last.and_then(|last| u64::try_from(last).ok())
-                    && let Some(seq) = next.get_mut(key)
-                {
-                    *seq = last + 1;
+                let last: i64 = row.try_get("last")?;
+                if let (Ok(key), Ok(last)) = (key.try_into(), u64::try_from(last)) {
+                    gaps.insert(key, last);
                 }
             }
         }
-        Ok(next)
+        Ok(gaps)
     }
+}
+
+/// Of the records that do not follow the one before, the one written first: the place of its
+/// write, its key, and the numbers expected and got.
+fn first_gap(
+    records: &[Appended],
+    gaps: &BTreeMap<[u8; 16], u64>,
+) -> Option<(usize, [u8; 16], u64, u64)> {
+    let journals = records.chunk_by(|one, next| one.key == next.key);
+    let wrong = journals.filter_map(|journal| {
+        let first = &journal[0];
+        let start = gaps.get(&first.key).map_or(first.seq, |last| last + 1);
+        let mut expected = start..;
+        let wrong = journal.iter().zip(&mut expected).find(|(record, seq)| record.seq != *seq);
+        wrong.map(|(record, seq)| (record.index, record.key, seq, record.seq))
+    });
+    wrong.min()
 }
 
 async fn put_runs(
@@ -222,7 +239,8 @@ async fn append_events(tx: &mut SqliteConnection, events: Vec<Event>) -> Result<
 
 /// A statement in all its lengths.
 struct ManyRows {
-    texts: [String; SIZES],
+    /// For 1, 2, 4 … rows.
+    texts: Vec<String>,
 }
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
@@ -230,9 +248,9 @@ type Bound = Query<'static, Sqlite, SqliteArguments>;
 impl ManyRows {
     /// `before`, then `($1, $2), ($3, $4) …`, then `after`.
     fn new(before: &str, columns: usize, after: &str) -> Self {
-        let texts = std::array::from_fn(|power| {
+        let text = |rows: usize| {
             let mut text = before.to_owned();
-            for row in 0..1 << power {
+            for row in 0..rows {
                 text.push_str(if row == 0 { " (" } else { ", (" });
                 for column in 1..=columns {
                     let comma = if column == 1 { "" } else { ", " };
@@ -241,8 +259,9 @@ impl ManyRows {
                 text.push(')');
             }
             text + after
-        });
-        Self { texts }
+        };
+        let longest = (PARAMETERS_MAX / columns).max(1).ilog2();
+        Self { texts: (0..=longest).map(|power| text(1 << power)).collect() }
     }
 
     /// Cuts the rows into pieces that there are statements for, and binds them.
@@ -253,7 +272,7 @@ impl ManyRows {
     ) -> impl Iterator<Item = Bound> {
         let mut rows = rows.into_iter();
         std::iter::from_fn(move || {
-            let power = (rows.len().checked_ilog2()? as usize).min(SIZES - 1);
+            let power = (rows.len().checked_ilog2()? as usize).min(self.texts.len() - 1);
             let query = sqlx::query(self.texts[power].as_str());
             Some(rows.by_ref().take(1 << power).fold(query, &bind))
         })

@@ -12,6 +12,8 @@ mod fleet;
 mod open;
 mod read;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::sync::Arc;

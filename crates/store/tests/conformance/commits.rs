@@ -69,6 +69,33 @@ pub async fn a_refused_write_leaves_nothing(place: &impl Place) {
     accept(store.as_ref(), every_kind()).await;
 }
 
+/// However far the commit came when its future was dropped.
+pub async fn a_dropped_commit_is_done_or_not(place: &impl Place) {
+    let store = place.open().await;
+    for round in 0..60 {
+        let pair = [(round + 1, 1), (round + 1, 2)].map(|(number, seq)| journal(number, seq));
+        let mut commit = std::pin::pin!(store.commit(pair.to_vec()));
+        tokio::select! {
+            biased;
+            ended = &mut commit => ended.unwrap(),
+            () = yields(u32::from(round) * 40) => {}
+        }
+    }
+    accept(store.as_ref(), [journal(100, 1)]).await;
+    let store = place.open().await;
+    for round in 0..60 {
+        let count = store.journal(run_id(round + 1), 0).await.unwrap().len();
+        assert!(count == 0 || count == 2, "{count} records of round {round}");
+    }
+    assert_eq!(store.journal(run_id(100), 0).await.unwrap().len(), 1);
+}
+
+async fn yields(count: u32) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub async fn a_lower_fence_writes_nothing(place: &impl Place) {
     let store = place.open().await;
     let setting = || vec![Write::PutSetting(Setting { key: "a".into(), value: vec![1] })];

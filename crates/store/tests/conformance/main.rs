@@ -36,6 +36,7 @@ laws! {
         everything_reads_back_after_reopening
         putting_the_same_again_changes_nothing
         a_refused_write_leaves_nothing
+        a_dropped_commit_is_done_or_not
         a_lower_fence_writes_nothing
         numbers_that_do_not_fit_are_refused;
     fleet:

@@ -1,8 +1,8 @@
 //! Random commits on all implementors at once: each ends alike everywhere and leaves the same.
 
 use model::Outcome;
-use store::rows::Setting;
 use store::Write;
+use store::rows::Setting;
 
 use crate::place::{Memory, Place, Sqlite};
 use crate::samples::*;
