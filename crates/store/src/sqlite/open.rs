@@ -54,20 +54,24 @@ pub enum OpenError {
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made if it is missing, and brings its schema up to date.
+    /// Opens the file, which is made if it is missing, and brings its schema up to date. A file
+    /// that is not ours, or newer than this program, is left as it is.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        make_private(path).map_err(|source| OpenError::File { path: path.into(), source })?;
-        let mut writer = writer_options(path)
-            .connect()
-            .await
-            .map_err(|source| OpenError::because(path, source))?;
-        migrate(&mut writer, path).await?;
+        let because = |source| OpenError::because(path, source);
+        let file =
+            open_file(path).map_err(|source| OpenError::File { path: path.into(), source })?;
+        let mut looked_at = options(path).connect().await.map_err(because)?;
+        let version = read_version(&mut looked_at, path).await?;
+        looked_at.close().await.map_err(because)?;
+        make_private(&file).map_err(|source| OpenError::File { path: path.into(), source })?;
+        let mut writer = writer_options(path).connect().await.map_err(because)?;
+        migrate(&mut writer, version, path).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
             .connect_with(options(path).read_only(true))
             .await
-            .map_err(|source| OpenError::because(path, source))?;
+            .map_err(because)?;
         Ok(Self { writer: Arc::new(Mutex::new(writer)), readers })
     }
 }
@@ -76,24 +80,32 @@ impl OpenError {
     fn because(path: &Path, source: sqlx::Error) -> Self {
         let path = path.to_owned();
         let code = source.as_database_error().and_then(DatabaseError::code);
-        match code.as_deref() {
-            Some("26") => Self::NotADatabase { path },
-            Some("11") => Self::Damaged { path, source },
+        // The low byte of SQLite's code is the kind, the rest its details.
+        let kind = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
+        match kind {
+            Some(26) => Self::NotADatabase { path },
+            Some(11) => Self::Damaged { path, source },
             _ => Self::Database { path, source },
         }
     }
 }
 
-/// Only the owner may read the file; SQLite gives its companions the same mode.
-fn make_private(path: &Path) -> io::Result<File> {
+/// Opens the file, or makes one that only its owner may read.
+fn open_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
+    options.open(path)
+}
+
+/// Only the owner may read a file from elsewhere too; SQLite gives its companions the same mode.
+fn make_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(file)
+    #[cfg(not(unix))]
+    let _by_folder = file;
+    Ok(())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -116,8 +128,11 @@ fn writer_options(path: &Path) -> SqliteConnectOptions {
         .pragma("journal_size_limit", WAL_KEPT_BYTES)
 }
 
-async fn migrate(writer: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let version = read_version(writer, path).await?;
+async fn migrate(
+    writer: &mut SqliteConnection,
+    version: usize,
+    path: &Path,
+) -> Result<(), OpenError> {
     for (before, text) in MIGRATIONS.iter().enumerate().skip(version) {
         let version = before + 1;
         step(writer, version, text).await.map_err(|source| OpenError::Migrate {

@@ -16,6 +16,17 @@ async fn run_sql(path: &Path, sql: &'static str) {
     connection.close().await.unwrap();
 }
 
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[cfg(not(unix))]
+fn mode(_path: &Path) -> u32 {
+    0
+}
+
 async fn open_error(path: &Path) -> OpenError {
     SqliteStore::open(path).await.unwrap_err()
 }
@@ -42,8 +53,10 @@ async fn what_is_no_database_is_named() {
 async fn the_database_of_another_program_is_not_touched() {
     let place = Sqlite::default();
     run_sql(&place.path(), "CREATE TABLE songs (title TEXT)").await;
+    let before = (std::fs::read(place.path()).unwrap(), mode(&place.path()));
     let error = open_error(&place.path()).await;
     assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+    assert!(before == (std::fs::read(place.path()).unwrap(), mode(&place.path())));
 }
 
 #[tokio::test]
@@ -102,16 +115,17 @@ async fn a_row_that_makes_no_sense_is_named() {
 #[cfg(unix)]
 #[tokio::test]
 async fn only_the_owner_can_read_the_files() {
-    use std::os::unix::fs::PermissionsExt;
     let place = Sqlite::default();
     let setting = Setting { key: "a".into(), value: Vec::new() };
+    drop(place.open().await);
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(place.path(), everybody).unwrap();
     let store = place.open().await;
     accept(store.as_ref(), [Write::PutSetting(setting)]).await;
     let mut seen = 0;
     for entry in place.path().parent().unwrap().read_dir().unwrap() {
         let entry = entry.unwrap();
-        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{:?}", entry.path());
+        assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.path());
         seen += 1;
     }
     assert!(seen >= 2, "the database and its WAL");
