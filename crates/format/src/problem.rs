@@ -113,6 +113,18 @@ impl<'a> Problems<'a> {
         self.found.push(Problem { severity, code, line, column, what, hint, excerpt });
     }
 
+    /// How much was told until now, for [`Self::forget_since`].
+    pub(crate) fn mark(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Takes back what was told since a mark.
+    pub(crate) fn forget_since(&mut self, mark: usize) {
+        self.found.truncate(mark);
+        self.untold = 0;
+        self.has_errors = self.found.iter().any(|problem| problem.severity == Severity::Error);
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.has_errors
     }

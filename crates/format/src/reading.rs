@@ -198,7 +198,11 @@ impl Reader<'_, '_> {
                 }
                 Err(error) => {
                     self.places.is_incomplete = true;
-                    let hint = "the name of an activity is also used in templates";
+                    let right = entry.key.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                    let hint = match right.parse::<ActivityName>() {
+                        Ok(right) => format!("write `{right}`; templates use this name too"),
+                        Err(_) => "templates use the name of an activity too".to_owned(),
+                    };
                     self.error(code::WRONG_VALUE, entry.place, error.to_string(), hint);
                 }
             }

@@ -4,6 +4,8 @@
 //! what is written is what is meant. Plain scalars are resolved by the YAML 1.2 core schema: `on`,
 //! `yes` and `no` are texts.
 
+mod repair;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -11,11 +13,10 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInpu
 
 use crate::code;
 use crate::problem::{Place, Problems, lines, shown};
+use repair::Repairs;
 
 const SIZE_MAX: usize = 1 << 20;
 const DEPTH_MAX: usize = 32;
-/// Unquoted templates that break the syntax and are told apart in one reading.
-const REPAIRS_MAX: usize = 20;
 
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -146,27 +147,33 @@ pub(crate) fn read(source: &str, problems: &mut Problems<'_>) -> Option<Node> {
         );
         return None;
     }
+    let mark = problems.mark();
+    let mut repairs = Repairs::default();
     let mut source = Cow::Borrowed(source);
-    for _ in 0..=REPAIRS_MAX {
-        let mut reader = Reader::new(&source, problems);
-        let error = match reader.document() {
-            Ok(node) => return Some(node),
-            Err(Stop::Told) => return None,
+    let root = loop {
+        let error = match Reader::new(&source, &repairs, problems).document() {
+            Ok(node) => break Some(node),
+            Err(Stop::Told) => break None,
             Err(Stop::Syntax(error)) => error,
         };
-        let place = place_of(*error.marker());
-        match quoted(&source, place.line) {
-            Some((template, repaired)) => {
-                tell_unquoted(problems, template);
+        let line = error.marker().line();
+        match repairs.try_again(&source, line) {
+            Some(repaired) => {
+                // The next reading tells again what this one has told.
+                problems.forget_since(mark);
                 source = Cow::Owned(repaired);
             }
             None => {
+                let place = repairs.place_of(*error.marker());
                 tell_syntax(problems, place, error.info());
-                return None;
+                break None;
             }
         }
+    };
+    for place in repairs.places() {
+        tell_unquoted(problems, place);
     }
-    None
+    root
 }
 
 fn forbidden(source: &str) -> Option<(Place, char)> {
@@ -197,74 +204,6 @@ fn tell_unquoted(problems: &mut Problems<'_>, place: Place) {
     );
 }
 
-/// A template without quotes at or just above `line`, and the text with it in quotes.
-fn quoted(source: &str, line: usize) -> Option<(Place, String)> {
-    let all = lines(source);
-    let (number, at) = (line.saturating_sub(2)..=line)
-        .rev()
-        .filter(|number| (1..=all.len()).contains(number))
-        .find_map(|number| unquoted_at(all[number - 1]).map(|at| (number, at)))?;
-    let text = all[number - 1];
-    let length = template_length(&text[at..]);
-    let value = text[at..at + length].trim_end();
-    let begin = text.as_ptr() as usize - source.as_ptr() as usize + at;
-    let replaced = value.replace('\'', "''");
-    let (head, tail) = (&source[..begin], &source[begin + value.len()..]);
-    let place = Place { line: number, column: text[..at].chars().count() + 1 };
-    Some((place, format!("{head}'{replaced}'{tail}")))
-}
-
-/// Where a value begins with `{{` or `{%`, not in quotes and not in a comment.
-fn unquoted_at(line: &str) -> Option<usize> {
-    let mut quote = None;
-    let mut before = '-';
-    for (at, letter) in line.char_indices() {
-        let rest = &line[at..];
-        match quote {
-            Some(open) if letter == open => quote = None,
-            Some(_) => continue,
-            None if matches!(letter, '"' | '\'') => quote = Some(letter),
-            None if letter == '#' => return None,
-            None if rest.starts_with("{{") || rest.starts_with("{%") => {
-                let is_value = line[..at].trim_end().is_empty()
-                    || matches!(before, ':' | '-' | ',' | '[' | '{');
-                return is_value.then_some(at);
-            }
-            None => {}
-        }
-        if !letter.is_whitespace() {
-            before = letter;
-        }
-    }
-    None
-}
-
-/// The length of a text that begins with a template: to the end of the line or to what ends it in
-/// a list or mapping in brackets.
-fn template_length(text: &str) -> usize {
-    let mut at = 0;
-    loop {
-        let rest = &text[at..];
-        if rest.starts_with("{{") || rest.starts_with("{%") {
-            let mark = if rest.starts_with("{{") { "}}" } else { "%}" };
-            match rest.find(mark) {
-                Some(end) => at += end + mark.len(),
-                None => return text.len(),
-            }
-            continue;
-        }
-        match rest.chars().next() {
-            None | Some(',' | ']' | '}') => return at,
-            Some(_) if rest.starts_with(" #") => return at,
-            Some(letter) => at += letter.len_utf8(),
-        }
-    }
-}
-
-fn place_of(marker: Marker) -> Place {
-    Place { line: marker.line().max(1), column: marker.col() + 1 }
-}
-
 enum Stop {
     Syntax(ScanError),
     /// A problem says why.
@@ -273,14 +212,16 @@ enum Stop {
 
 struct Reader<'s, 'p, 'l> {
     lines: Vec<&'s str>,
+    repairs: &'p Repairs,
     parser: Parser<'s, StrInput<'s>>,
     problems: &'p mut Problems<'l>,
 }
 
 impl<'s, 'p, 'l> Reader<'s, 'p, 'l> {
-    fn new(source: &'s str, problems: &'p mut Problems<'l>) -> Self {
+    fn new(source: &'s str, repairs: &'p Repairs, problems: &'p mut Problems<'l>) -> Self {
         let text = source.strip_prefix('\u{feff}').unwrap_or(source);
-        Self { lines: lines(text), parser: Parser::new_from_str(text), problems }
+        let parser = Parser::new_from_str(text);
+        Self { lines: lines(text), repairs, parser, problems }
     }
 
     fn next(&mut self) -> Result<(Event<'s>, Span), Stop> {
@@ -300,7 +241,7 @@ impl<'s, 'p, 'l> Reader<'s, 'p, 'l> {
                 Event::DocumentStart(_) if root.is_some() => {
                     self.problems.error(
                         code::UNUSED_YAML,
-                        place_of(span.start),
+                        self.repairs.place_of(span.start),
                         "a second document begins here",
                         "write one workflow for each file, without `---` between",
                     );
@@ -320,7 +261,7 @@ impl<'s, 'p, 'l> Reader<'s, 'p, 'l> {
     }
 
     fn node(&mut self, event: Event<'s>, span: Span, depth: usize) -> Result<Node, Stop> {
-        let place = place_of(span.start);
+        let place = self.repairs.place_of(span.start);
         if depth > DEPTH_MAX {
             self.problems.error(
                 code::LIMIT,
@@ -418,7 +359,7 @@ impl<'s, 'p, 'l> Reader<'s, 'p, 'l> {
             entries.push(Entry { key: text, place: key.place, value });
         }
         if is_template {
-            tell_unquoted(self.problems, place_of(begin));
+            tell_unquoted(self.problems, self.repairs.place_of(begin));
             return Ok(Value::Broken);
         }
         Ok(Value::Map(entries))
@@ -459,21 +400,5 @@ mod tests {
         assert_eq!(resolve("true", Style::Plain), Scalar::Bool(true));
         assert_eq!(resolve("true", Style::Quoted), Scalar::Text("true"));
         assert_eq!(resolve("~", Style::Plain), Scalar::Null);
-    }
-
-    #[test]
-    fn unquoted_templates_are_found_only_where_values_begin() {
-        for (line, at) in [
-            ("to: {{ a }}/b", Some(4)),
-            ("  - {{ a }}", Some(4)),
-            ("{ x: {% if a %}b{% endif %} }", Some(5)),
-            ("to: \"{{ a }}\"", None),
-            ("run: echo {{ a }}", None),
-            ("# to: {{ a }}", None),
-        ] {
-            assert_eq!(unquoted_at(line), at, "{line}");
-        }
-        assert_eq!(template_length("{{ a }}/b, c"), 9);
-        assert_eq!(template_length("{{ a"), 4);
     }
 }

@@ -12,7 +12,7 @@ use super::values::{self, Expected};
 use crate::code;
 use crate::problem::{Place, shown};
 use crate::table::{self, Preset, Shape};
-use crate::yaml::{Entry, Node, Scalar, Value};
+use crate::yaml::{Entry, Node, Scalar, Style, Value};
 
 /// The kinds that an activity is written to be.
 struct Written {
@@ -285,7 +285,8 @@ impl Reader<'_, '_> {
     }
 }
 
-/// The texts of a value with their places; the value's own place for all others.
+/// The texts of a value with their places: those of a list or mapping, the lines of a text after
+/// `|`, or the value itself.
 fn texts_of(node: &Node) -> Vec<(String, Place)> {
     let text_of = |node: &Node| match &node.value {
         Value::Scalar { text, .. } => (text.clone(), node.place),
@@ -295,6 +296,11 @@ fn texts_of(node: &Node) -> Vec<(String, Place)> {
         Value::List(items) if !items.is_empty() => items.iter().map(text_of).collect(),
         Value::Map(entries) if !entries.is_empty() => {
             entries.iter().map(|entry| text_of(&entry.value)).collect()
+        }
+        Value::Scalar { text, style: Style::Literal } => {
+            let place = |index| Place { line: node.place.line + index, ..node.place };
+            let lines = text.lines().enumerate();
+            lines.map(|(index, line)| (line.to_owned(), place(index))).collect()
         }
         _ => vec![text_of(node)],
     }

@@ -123,7 +123,9 @@ impl Reader<'_, '_> {
         match node.scalar() {
             Some(Scalar::Text(text) | Scalar::Int(text)) => Some(text.to_owned()),
             _ => {
-                self.wrong_type(node, Expected::TEXT);
+                let is_scalar = node.scalar().is_some_and(|scalar| scalar != Scalar::Null);
+                let hint = if is_scalar { Expected::TEXT.hint } else { "write one value here" };
+                self.wrong_type(node, Expected { hint, ..Expected::TEXT });
                 None
             }
         }
@@ -261,7 +263,7 @@ impl Reader<'_, '_> {
 fn place_within(node: &Node, line: usize) -> Place {
     match &node.value {
         Value::Scalar { style: Style::Literal, .. } => {
-            Place { line: node.place.line + line, column: 1 }
+            Place { line: node.place.line + line.saturating_sub(1), ..node.place }
         }
         _ => node.place,
     }

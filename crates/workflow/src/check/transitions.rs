@@ -147,7 +147,7 @@ fn possible(kind: &Kind) -> Vec<&'static str> {
 
 fn events_of(kind: &Kind) -> String {
     let exits = can_emit(kind, &Event::Exit(1)).then_some("exit N");
-    format!("its events are {}", listed(possible(kind).into_iter().chain(exits)))
+    format!("it emits {}", listed(possible(kind).into_iter().chain(exits)))
 }
 
 /// Circles of activities that take no time: the run would go round without end.
@@ -160,13 +160,12 @@ fn check_circles(graph: &Graph<'_>, report: &mut Report) {
         let Some(first) = left.iter().position(|is_left| *is_left) else { return };
         let circle = circle_from(graph, first, &left);
         let site = circle.iter().min().map_or(graph.names[first], |number| graph.names[*number]);
+        let names = listed(circle.iter().map(|number| graph.names[*number]));
+        let lead = if circle.len() == 1 { "leads" } else { "lead" };
         report.error(
             code::ENDLESS,
             Site::Activity(site.clone()),
-            format!(
-                "{} lead in a circle without end, because nothing in it takes time",
-                listed(circle.iter().map(|number| graph.names[*number]))
-            ),
+            format!("{names} {lead} in a circle without end, because nothing in it takes time"),
             "put a `wait` into the circle, or an activity whose events lead out of it",
         );
         for number in circle {
