@@ -384,7 +384,11 @@ impl Giver {
             match order {
                 deployment::Order::GiveUp { run, reason, .. } => {
                     let outcome = Outcome::NotBegun;
-                    self.write(run, Record::Closed { outcome, reason: Some(reason), at: now }, now);
+                    self.write(
+                        run,
+                        &Record::Closed { outcome, reason: Some(reason), at: now },
+                        now,
+                    );
                     self.after(run, now);
                 }
                 deployment::Order::Control { run, number, control, .. } => {
@@ -429,10 +433,10 @@ impl Giver {
     }
 
     /// Appends a record that this server decided without the run's engine.
-    fn write(&mut self, id: RunId, record: Record, now: Timestamp) {
+    fn write(&mut self, id: RunId, record: &Record, now: Timestamp) {
         let Some(given) = self.runs.get_mut(&id) else { return };
-        if given.run.adopt(&record).is_ok() {
-            self.frame(id, &record, now);
+        if given.run.adopt(record).is_ok() {
+            self.frame(id, record, now);
         }
     }
 
@@ -558,7 +562,7 @@ impl Giver {
             .collect();
         for (computer, run) in begun {
             let reason = Some(format!("closed as lost by {by}"));
-            self.write(run, Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
+            self.write(run, &Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
             self.after(run, now);
             self.send(computer, ToAgent::Fenced { run });
         }

@@ -413,39 +413,32 @@ impl Taker {
         }
         let take = Input::Take { epoch: give.epoch, remaining: give.remaining };
         run.handle(take, now).map_err(|error| error.to_string())?;
-        self.hold(package, run, chain, give.frames, &granted, now);
-        Ok(())
-    }
-
-    fn hold(
-        &mut self,
-        package: Package,
-        mut run: Run,
-        mut chain: Chain,
-        mut frames: Vec<Vec<u8>>,
-        granted: &Granted,
-        now: Timestamp,
-    ) {
-        let id = package.run;
-        let given = frames.len() as u64;
-        while let Some(record) = run.poll_record() {
-            frames.push(chain.push(&record));
-        }
-        let kept = TakerWrite::Take { package: Box::new(package.clone()), frames: frames.clone() };
-        self.writes.push_back(kept);
-        self.writes.push_back(TakerWrite::Spend(granted.spending()));
-        self.spent.spend(&granted.spending());
+        let given = give.frames.len() as u64;
         let held = Held {
             package,
             run,
             chain,
-            frames,
+            frames: give.frames,
             acked: given,
             sent: self.is_linked.then_some(given),
             is_fenced: false,
             is_over: false,
             end_by: Some(now + granted.warrant().run_limit),
         };
+        self.hold(held, &granted.spending());
+        Ok(())
+    }
+
+    /// Keeps a run that was just taken, with the records that taking it led to.
+    fn hold(&mut self, mut held: Held, spending: &Spending) {
+        while let Some(record) = held.run.poll_record() {
+            held.frames.push(held.chain.push(&record));
+        }
+        let (id, frames) = (held.package.run, held.frames.clone());
+        let package = Box::new(held.package.clone());
+        self.writes.push_back(TakerWrite::Take { package, frames });
+        self.writes.push_back(TakerWrite::Spend(*spending));
+        self.spent.spend(spending);
         self.runs.insert(id, held);
         self.pump(id);
     }

@@ -79,7 +79,7 @@ impl Giver {
                      restored from an older copy",
                     holding.frames, holding.epoch.0
                 );
-                self.diverge(run, why, now);
+                self.diverge(run, &why, now);
             }
         }
     }
@@ -96,7 +96,7 @@ impl Giver {
                         .to_owned();
                 self.event("diverged", given.computer, id, &reason);
                 let reason = Some(reason);
-                self.write(id, Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
+                self.write(id, &Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
                 self.after(id, now);
             }
         }
@@ -153,7 +153,7 @@ impl Giver {
         let known = (ours - first) as usize;
         for frame in frames.iter().skip(known) {
             if let Err(why) = self.adopt_frame(run, frame, now) {
-                self.diverge(run, why, now);
+                self.diverge(run, &why, now);
                 return;
             }
         }
@@ -208,7 +208,7 @@ impl Giver {
         let text = format!("the agent refused the run: {reason}");
         self.event("refused", given.computer, run, &text);
         let reason = Some(reason);
-        self.write(run, Record::Closed { outcome: Outcome::Refused, reason, at: now }, now);
+        self.write(run, &Record::Closed { outcome: Outcome::Refused, reason, at: now }, now);
         self.after(run, now);
     }
 
@@ -251,14 +251,14 @@ impl Giver {
         }
     }
 
-    fn diverge(&mut self, run: RunId, why: String, now: Timestamp) {
+    fn diverge(&mut self, run: RunId, why: &str, now: Timestamp) {
         let Some(given) = self.runs.get_mut(&run) else { return };
         let computer = given.computer;
-        if given.diverged.as_deref() != Some(why.as_str()) {
-            given.diverged = Some(why.clone());
+        if given.diverged.as_deref() != Some(why) {
+            given.diverged = Some(why.to_owned());
             given.changed = now;
             self.changed.insert(run);
-            self.event("diverged", computer, run, &why);
+            self.event("diverged", computer, run, why);
         }
     }
 

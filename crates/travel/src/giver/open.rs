@@ -1,4 +1,4 @@
-//! Opening the server's loop from what the database holds.
+//! Opening the server's loop from what the database holds, and letting go of what has ended.
 
 use super::*;
 use workflow::Place;
@@ -66,6 +66,33 @@ impl Giver {
         }
         giver.resume_effects(now);
         (giver, aside)
+    }
+
+    /// Deployments that are open here, ended ones among them until they are unloaded.
+    pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
+        self.plans.keys().copied()
+    }
+
+    /// Drops a deployment that has ended; whoever still speaks of its runs is looked up in the
+    /// database. Says whether it did.
+    pub fn unload(&mut self, id: DeploymentId) -> bool {
+        if self.status(id) != Some(deployment::Status::Ended) {
+            return false;
+        }
+        let Some(plan) = self.plans.remove(&id) else { return false };
+        for (computer, run, _) in plan.deployment.targets() {
+            self.runs.remove(&run);
+            self.set_timer(run, None);
+            let last = EffectId { run, attempt: u32::MAX, visit: workflow::Visit(u32::MAX) };
+            let first = EffectId { run, attempt: 0, visit: workflow::Visit(0) };
+            let effects: Vec<EffectId> =
+                self.effects.range(first..=last).map(|(effect, _)| *effect).collect();
+            effects.iter().for_each(|effect| _ = self.effects.remove(effect));
+            if self.by_computer.get(&computer).is_some_and(BTreeSet::is_empty) {
+                self.by_computer.remove(&computer);
+            }
+        }
+        true
     }
 
     fn open_case(&mut self, case: Case, now: Timestamp, aside: &mut Vec<OpenError>) {

@@ -77,6 +77,12 @@ impl Giver {
         })
     }
 
+    /// Every target of a deployment, in the order of their computers.
+    pub fn views(&self, id: DeploymentId, now: Timestamp) -> Vec<RunView> {
+        let Some(plan) = self.plans.get(&id) else { return Vec::new() };
+        plan.deployment.targets().filter_map(|(_, run, _)| self.view(run, now)).collect()
+    }
+
     fn waiting(&self, given: &Given, now: Timestamp) -> Option<Waiting> {
         let state = given.run.state();
         let waiting = |code, text: String, next| Some(Waiting { code, text, next });
