@@ -47,6 +47,7 @@ pub enum Write {
     },
     /// Refused when the deployment has another warrant with that number.
     PutWarrant(Warrant),
+    /// Refused when the run is of another deployment or computer.
     PutRun(Run),
     /// Refused when `seq` is not the one after the last: no gaps, no overwriting.
     AppendJournal {
@@ -125,6 +126,8 @@ pub enum Refusal {
     TokenRevoked(TokenId),
     #[error("deployment {deployment} has another warrant {seq}; a warrant is never changed")]
     WarrantDiffers { deployment: DeploymentId, seq: u64 },
+    #[error("run {0} belongs to another deployment or computer")]
+    RunMoved(RunId),
     #[error("attempt {attempt}, visit {visit} of run {run} already has another result")]
     EffectDiffers { run: RunId, attempt: u64, visit: u64 },
     #[error("the fence of server {server} is {held} and cannot go back to {got}")]

@@ -31,6 +31,7 @@ CREATE TABLE computers (
     created_by  TEXT    NOT NULL,
     created_at  BIGINT  NOT NULL
 );
+CREATE INDEX computers_by_names ON computers (name_key, host_key);
 CREATE INDEX computers_by_parent ON computers (parent, name_key);
 
 CREATE TABLE agents (
@@ -122,7 +123,7 @@ CREATE TABLE runs (
     next_attempt    BIGINT,
     updated_at      BIGINT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX runs_by_deployment ON runs (deployment, target, run);
+CREATE INDEX runs_by_deployment ON runs (deployment, run);
 CREATE INDEX runs_by_computer ON runs (computer, run);
 CREATE INDEX runs_open ON runs (run) WHERE outcome IS NULL;
 

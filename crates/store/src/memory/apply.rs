@@ -3,7 +3,7 @@
 use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use super::State;
-use crate::rows::{Agent, Computer, Effect, LoggedEvent, Server, Token, Warrant, Workflow};
+use crate::rows::{Agent, Computer, Effect, LoggedEvent, Run, Server, Token, Warrant, Workflow};
 use crate::write::{FIRST, check_numbers, name_key};
 use crate::{Refusal, Write};
 
@@ -41,10 +41,7 @@ impl State {
                 self.append_deployment_record(deployment, seq, bytes)
             }
             Write::PutWarrant(warrant) => self.put_warrant(warrant),
-            Write::PutRun(run) => {
-                self.runs.put(run.run, run);
-                Ok(())
-            }
+            Write::PutRun(run) => self.put_run(run),
             Write::AppendJournal { run, seq, bytes } => self.append_journal(run, seq, bytes),
             Write::PutEffect(effect) => self.put_effect(effect),
             Write::AppendEvent(event) => {
@@ -204,6 +201,16 @@ impl State {
                 Ok(())
             }
         }
+    }
+
+    fn put_run(&mut self, run: Run) -> Result<(), Refusal> {
+        let is_other =
+            |known: &Run| (known.deployment, known.computer) != (run.deployment, run.computer);
+        if self.runs.get(&run.run).is_some_and(is_other) {
+            return Err(Refusal::RunMoved(run.run));
+        }
+        self.runs.put(run.run, run);
+        Ok(())
     }
 
     fn append_journal(&mut self, run: RunId, seq: u64, bytes: Vec<u8>) -> Result<(), Refusal> {

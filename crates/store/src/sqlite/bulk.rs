@@ -31,13 +31,15 @@ static JOURNAL: LazyLock<Records> = LazyLock::new(|| Records::of("journal", "run
 static DEPLOYMENT_RECORDS: LazyLock<Records> =
     LazyLock::new(|| Records::of("deployment_records", "deployment"));
 static RUNS: LazyLock<ManyRows> = LazyLock::new(|| {
-    let after = " ON CONFLICT (run) DO UPDATE SET deployment = excluded.deployment, \
-         computer = excluded.computer, warrant = excluded.warrant, target = excluded.target, \
+    // What is indexed and never changes is compared instead of set: setting rewrites the index.
+    let after = " ON CONFLICT (run) DO UPDATE SET \
+         warrant = excluded.warrant, target = excluded.target, \
          phase = excluded.phase, epoch = excluded.epoch, owner = excluded.owner, \
          outcome = excluded.outcome, reason = excluded.reason, activity = excluded.activity, \
          began_at = excluded.began_at, ended_at = excluded.ended_at, \
          pending_reason = excluded.pending_reason, next_attempt = excluded.next_attempt, \
-         updated_at = excluded.updated_at";
+         updated_at = excluded.updated_at \
+         WHERE runs.deployment = excluded.deployment AND runs.computer = excluded.computer";
     let before = "INSERT INTO runs (run, deployment, computer, warrant, target, phase, epoch, \
          owner, outcome, reason, activity, began_at, ended_at, pending_reason, next_attempt, \
          updated_at) VALUES";
@@ -62,8 +64,8 @@ struct Appended {
 pub(super) struct Bulk {
     journal: Vec<Appended>,
     deployment_records: Vec<Appended>,
-    /// Only a run's last state matters.
-    runs: BTreeMap<RunId, Run>,
+    /// Only a run's last state matters, with the place of its write.
+    runs: BTreeMap<RunId, (usize, Run)>,
     events: Vec<Event>,
 }
 
@@ -79,7 +81,7 @@ impl Bulk {
                 self.deployment_records.push(Appended { index, key, seq, bytes });
             }
             Write::PutRun(run) => {
-                self.runs.insert(run.run, run);
+                self.runs.insert(run.run, (index, run));
             }
             Write::AppendEvent(event) => self.events.push(event),
             other => return Some(other),
@@ -101,7 +103,7 @@ impl Bulk {
                 Refusal::DeploymentGap { deployment, expected, got }
             })
             .await?;
-        put_runs(tx, self.runs).await.map_err(|error| (0, error.into()))?;
+        put_runs(tx, self.runs).await?;
         append_events(tx, self.events).await.map_err(|error| (0, error.into()))
     }
 }
@@ -186,31 +188,54 @@ fn first_gap(
 
 async fn put_runs(
     tx: &mut SqliteConnection,
-    runs: BTreeMap<RunId, Run>,
-) -> Result<(), sqlx::Error> {
-    let upserts = RUNS.bind(runs.into_values().collect(), |query, run: Run| {
-        query
-            .bind(run.run.as_bytes().to_vec())
-            .bind(run.deployment.as_bytes().to_vec())
-            .bind(run.computer.as_bytes().to_vec())
-            .bind(number(run.warrant))
-            .bind(number(run.target))
-            .bind(run.phase)
-            .bind(number(run.epoch))
-            .bind(run.owner)
-            .bind(run.outcome.map(Outcome::as_str))
-            .bind(run.reason)
-            .bind(run.activity)
-            .bind(run.began_at.map(Timestamp::as_millis))
-            .bind(run.ended_at.map(Timestamp::as_millis))
-            .bind(run.pending_reason)
-            .bind(run.next_attempt.map(Timestamp::as_millis))
-            .bind(run.updated_at.as_millis())
-    });
-    for upsert in upserts {
-        upsert.execute(&mut *tx).await?;
+    runs: BTreeMap<RunId, (usize, Run)>,
+) -> Result<(), (usize, Stop)> {
+    let failed = |error: sqlx::Error| (0, Stop::from(error));
+    let places: Vec<_> =
+        runs.values().map(|(index, run)| (*index, run.run, run.deployment, run.computer)).collect();
+    let rows = runs.into_values().map(|(_, run)| run).collect();
+    let mut put = 0;
+    for upsert in RUNS.bind(rows, bind_run) {
+        put += upsert.execute(&mut *tx).await.map_err(failed)?.rows_affected();
+    }
+    if put == places.len() as u64 {
+        return Ok(());
+    }
+    for (index, run, deployment, computer) in places {
+        let moved: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM runs WHERE run = $1 AND (deployment <> $2 OR computer <> $3)",
+        )
+        .bind(&run.as_bytes()[..])
+        .bind(&deployment.as_bytes()[..])
+        .bind(&computer.as_bytes()[..])
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failed)?;
+        if moved.is_some() {
+            return Err((index, Refusal::RunMoved(run).into()));
+        }
     }
     Ok(())
+}
+
+fn bind_run(query: Bound, run: Run) -> Bound {
+    query
+        .bind(run.run.as_bytes().to_vec())
+        .bind(run.deployment.as_bytes().to_vec())
+        .bind(run.computer.as_bytes().to_vec())
+        .bind(number(run.warrant))
+        .bind(number(run.target))
+        .bind(run.phase)
+        .bind(number(run.epoch))
+        .bind(run.owner)
+        .bind(run.outcome.map(Outcome::as_str))
+        .bind(run.reason)
+        .bind(run.activity)
+        .bind(run.began_at.map(Timestamp::as_millis))
+        .bind(run.ended_at.map(Timestamp::as_millis))
+        .bind(run.pending_reason)
+        .bind(run.next_attempt.map(Timestamp::as_millis))
+        .bind(run.updated_at.as_millis())
 }
 
 async fn append_events(tx: &mut SqliteConnection, events: Vec<Event>) -> Result<(), sqlx::Error> {

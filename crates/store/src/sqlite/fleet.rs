@@ -1,7 +1,8 @@
 //! Writing servers, computers, agents and tokens.
 
 use model::{ComputerId, ServerId, Timestamp, TokenId};
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 use super::columns::{list, map, number};
 use super::commit::Stop;
@@ -67,25 +68,29 @@ pub(super) async fn put_server(tx: &mut SqliteConnection, row: Server) -> Result
     Ok(())
 }
 
+/// All that the laws of a computer ask, in one question: `$1` the computer, `$2` its name, `$3`
+/// its parent.
+const ABOUT_COMPUTER: &str = "SELECT \
+     (SELECT id FROM computers WHERE name_key = $2 AND id <> $1) AS holder, \
+     (SELECT name FROM computers WHERE id = $3) AS parent_name, \
+     (SELECT is_group FROM computers WHERE id = $3) AS parent_is_group, \
+     EXISTS (SELECT 1 FROM computers WHERE parent = $1) AS has_members, \
+     EXISTS (WITH RECURSIVE above (id, parent) AS ( \
+     SELECT id, parent FROM computers WHERE id = $3 UNION \
+     SELECT computers.id, computers.parent FROM computers \
+     JOIN above ON computers.id = above.parent) \
+     SELECT 1 FROM above WHERE id = $1) AS is_above_parent";
+
 pub(super) async fn put_computer(tx: &mut SqliteConnection, row: Computer) -> Result<(), Stop> {
     let computer = &row.computer;
     let key = name_key(&computer.name);
-    let holder: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT id FROM computers WHERE name_key = $1 AND id <> $2")
-            .bind(&key)
-            .bind(&computer.id.as_bytes()[..])
-            .fetch_optional(&mut *tx)
-            .await?;
-    if let Some(holder) = holder {
-        let by = id_text(&holder, ComputerId::from_bytes);
-        return Err(Refusal::NameTaken { name: row.computer.name, by }.into());
-    }
-    if let Some(parent) = computer.parent {
-        check_parent(tx, computer, parent).await?;
-    }
-    if !computer.is_group {
-        check_no_members(tx, computer).await?;
-    }
+    let about = sqlx::query(ABOUT_COMPUTER)
+        .bind(&computer.id.as_bytes()[..])
+        .bind(&key)
+        .bind(computer.parent.map(|id| id.as_bytes().to_vec()))
+        .fetch_one(&mut *tx)
+        .await?;
+    check_computer(computer, &about)?;
     sqlx::query(
         "INSERT INTO computers (id, name, name_key, host_name, host_key, os, parent, is_group, \
          facts, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
@@ -110,56 +115,31 @@ pub(super) async fn put_computer(tx: &mut SqliteConnection, row: Computer) -> Re
     Ok(())
 }
 
-async fn check_parent(
-    tx: &mut SqliteConnection,
-    computer: &model::Computer,
-    parent: ComputerId,
-) -> Result<(), Stop> {
+fn check_computer(computer: &model::Computer, about: &SqliteRow) -> Result<(), Stop> {
     let name = computer.name.clone();
-    if parent == computer.id {
-        return Err(Refusal::GroupInItself { parent: name.clone(), name }.into());
+    if let Some(holder) = about.try_get::<Option<&[u8]>, _>("holder")? {
+        let by = id_text(holder, ComputerId::from_bytes);
+        return Err(Refusal::NameTaken { name, by }.into());
     }
-    let group: Option<(String, bool)> =
-        sqlx::query_as("SELECT name, is_group FROM computers WHERE id = $1")
-            .bind(&parent.as_bytes()[..])
-            .fetch_optional(&mut *tx)
-            .await?;
-    let Some((parent_name, is_group)) = group else {
-        return Err(Refusal::NoParent { name, parent }.into());
-    };
-    if !is_group {
-        return Err(Refusal::ParentIsNoGroup { name, parent: parent_name }.into());
+    if let Some(parent) = computer.parent {
+        if parent == computer.id {
+            return Err(Refusal::GroupInItself { parent: name.clone(), name }.into());
+        }
+        let parent_name: Option<String> = about.try_get("parent_name")?;
+        let Some(parent_name) = parent_name else {
+            return Err(Refusal::NoParent { name, parent }.into());
+        };
+        if !about.try_get::<bool, _>("parent_is_group")? {
+            return Err(Refusal::ParentIsNoGroup { name, parent: parent_name }.into());
+        }
+        if about.try_get("is_above_parent")? {
+            return Err(Refusal::GroupInItself { name, parent: parent_name }.into());
+        }
     }
-    let inside: Option<i64> = sqlx::query_scalar(
-        "WITH RECURSIVE above (id, parent) AS ( \
-         SELECT id, parent FROM computers WHERE id = $1 UNION \
-         SELECT computers.id, computers.parent FROM computers \
-         JOIN above ON computers.id = above.parent) \
-         SELECT 1 FROM above WHERE id = $2",
-    )
-    .bind(&parent.as_bytes()[..])
-    .bind(&computer.id.as_bytes()[..])
-    .fetch_optional(tx)
-    .await?;
-    match inside {
-        Some(_) => Err(Refusal::GroupInItself { name, parent: parent_name }.into()),
-        None => Ok(()),
+    if !computer.is_group && about.try_get("has_members")? {
+        return Err(Refusal::GroupHasMembers { name }.into());
     }
-}
-
-async fn check_no_members(
-    tx: &mut SqliteConnection,
-    computer: &model::Computer,
-) -> Result<(), Stop> {
-    let member: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM computers WHERE parent = $1 LIMIT 1")
-            .bind(&computer.id.as_bytes()[..])
-            .fetch_optional(tx)
-            .await?;
-    match member {
-        Some(_) => Err(Refusal::GroupHasMembers { name: computer.name.clone() }.into()),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 pub(super) async fn remove_computer(tx: &mut SqliteConnection, id: ComputerId) -> Result<(), Stop> {

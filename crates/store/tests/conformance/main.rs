@@ -57,6 +57,7 @@ laws! {
         warrants_and_effects_never_change
         deployments_come_latest_first
         runs_are_found_and_counted
+        runs_stay_with_their_computer
         events_come_latest_first;
     group:
         only_the_wrong_submission_is_refused

@@ -93,6 +93,21 @@ pub async fn runs_are_found_and_counted(place: &impl Place) {
     assert_eq!(counts, expected);
 }
 
+pub async fn runs_stay_with_their_computer(place: &impl Place) {
+    let store = place.open().await;
+    accept(store.as_ref(), (1..=40).map(|number| Write::PutRun(run(number, None)))).await;
+    let mut moved = run(30, None);
+    moved.computer = computer_id(1);
+    let mut writes: Vec<_> = (1..=29).map(|number| Write::PutRun(run(number, None))).collect();
+    writes.push(Write::PutRun(moved.clone()));
+    assert_eq!(refused(store.commit(writes).await), (29, Refusal::RunMoved(run_id(30))));
+    moved = run(30, None);
+    moved.deployment = deployment_id(2);
+    let refused = refusal(store.as_ref(), Write::PutRun(moved)).await;
+    assert_eq!(refused, Refusal::RunMoved(run_id(30)));
+    assert_eq!(store.run(run_id(30)).await.unwrap(), Some(run(30, None)));
+}
+
 pub async fn events_come_latest_first(place: &impl Place) {
     let store = place.open().await;
     accept(store.as_ref(), [Write::AppendEvent(event(1, "refused"))]).await;
