@@ -189,7 +189,7 @@ pub struct RunCount {
 }
 
 /// The result of a server-side effect, remembered by the id of the effect so that it is not
-/// carried out twice.
+/// carried out twice. Empty while it has only begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     pub run: RunId,

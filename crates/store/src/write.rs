@@ -55,7 +55,8 @@ pub enum Write {
         seq: u64,
         bytes: Vec<u8>,
     },
-    /// Refused when another result is already remembered for the same effect.
+    /// Refused when another result is already remembered for the same effect. An empty result means
+    /// that it has begun; that one is replaced, once.
     PutEffect(Effect),
     AppendEvent(Event),
     PutSetting(Setting),

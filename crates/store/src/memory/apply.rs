@@ -228,8 +228,10 @@ impl State {
         let (run, attempt, visit) = (effect.run, effect.attempt, effect.visit);
         match self.effects.get(&(run, attempt, visit)) {
             Some(known) if *known == effect => Ok(()),
-            Some(_) => Err(Refusal::EffectDiffers { run, attempt, visit }),
-            None => {
+            Some(known) if !known.result.is_empty() => {
+                Err(Refusal::EffectDiffers { run, attempt, visit })
+            }
+            _ => {
                 self.effects.put((run, attempt, visit), effect);
                 Ok(())
             }

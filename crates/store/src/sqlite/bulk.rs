@@ -66,6 +66,8 @@ pub(super) struct Bulk {
     deployment_records: Vec<Appended>,
     /// Only a run's last state matters, with the place of its write.
     runs: BTreeMap<RunId, (usize, Run)>,
+    /// A run that two writes of this commit give to different computers.
+    moved: Option<(usize, RunId)>,
     events: Vec<Event>,
 }
 
@@ -81,7 +83,13 @@ impl Bulk {
                 self.deployment_records.push(Appended { index, key, seq, bytes });
             }
             Write::PutRun(run) => {
-                self.runs.insert(run.run, (index, run));
+                let id = run.run;
+                let belongs = (run.deployment, run.computer);
+                if let Some((_, before)) = self.runs.insert(id, (index, run))
+                    && (before.deployment, before.computer) != belongs
+                {
+                    self.moved.get_or_insert((index, id));
+                }
             }
             Write::AppendEvent(event) => self.events.push(event),
             other => return Some(other),
@@ -91,6 +99,9 @@ impl Bulk {
 
     /// Writes everything, or tells which write of the commit stopped it.
     pub(super) async fn write(self, tx: &mut SqliteConnection) -> Result<(), (usize, Stop)> {
+        if let Some((index, run)) = self.moved {
+            return Err((index, Refusal::RunMoved(run).into()));
+        }
         JOURNAL
             .append(tx, self.journal, |key, expected, got| {
                 let run = RunId::from_bytes(key);

@@ -98,7 +98,8 @@ pub(super) async fn put_effect(tx: &mut SqliteConnection, row: Effect) -> Result
     let (run, attempt, visit) = (row.run, row.attempt, row.visit);
     let put = sqlx::query(
         "INSERT INTO effects (run, attempt, visit, result) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (run, attempt, visit) DO NOTHING",
+         ON CONFLICT (run, attempt, visit) DO UPDATE SET result = excluded.result \
+         WHERE effects.result = x''",
     )
     .bind(run.as_bytes().to_vec())
     .bind(number(attempt))

@@ -33,13 +33,18 @@ pub async fn warrants_and_effects_never_change(place: &impl Place) {
     other.leaves = vec![1];
     let refused = refusal(store.as_ref(), Write::PutWarrant(other)).await;
     assert_eq!(refused, Refusal::WarrantDiffers { deployment: deployment_id(1), seq: 2 });
+    let begun = Effect { result: Vec::new(), ..effect(1, 2) };
+    let both = [begun.clone(), begun.clone(), effect(1, 2)].map(Write::PutEffect);
+    accept(store.as_ref(), both).await;
+    let refused = refusal(store.as_ref(), Write::PutEffect(begun)).await;
+    assert_eq!(refused, Refusal::EffectDiffers { run: run_id(1), attempt: 1, visit: 2 });
     let mut other = effect(1, 1);
     other.result = b"no".to_vec();
     let refused = refusal(store.as_ref(), Write::PutEffect(other)).await;
     assert_eq!(refused, Refusal::EffectDiffers { run: run_id(1), attempt: 1, visit: 1 });
     let warrants = store.warrants(deployment_id(1)).await.unwrap();
     assert_eq!(warrants, [warrant(1, 1), warrant(1, 2)]);
-    assert_eq!(store.effects(run_id(1)).await.unwrap(), [effect(1, 1)]);
+    assert_eq!(store.effects(run_id(1)).await.unwrap(), [effect(1, 1), effect(1, 2)]);
 }
 
 pub async fn deployments_come_latest_first(place: &impl Place) {
@@ -101,6 +106,10 @@ pub async fn runs_stay_with_their_computer(place: &impl Place) {
     let mut writes: Vec<_> = (1..=29).map(|number| Write::PutRun(run(number, None))).collect();
     writes.push(Write::PutRun(moved.clone()));
     assert_eq!(refused(store.commit(writes).await), (29, Refusal::RunMoved(run_id(30))));
+    let (one, mut other) = (run(50, None), run(50, None));
+    other.computer = computer_id(1);
+    let both = store.commit(vec![Write::PutRun(one), Write::PutRun(other)]).await;
+    assert_eq!(refused(both), (1, Refusal::RunMoved(run_id(50))));
     moved = run(30, None);
     moved.deployment = deployment_id(2);
     let refused = refusal(store.as_ref(), Write::PutRun(moved)).await;
