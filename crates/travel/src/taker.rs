@@ -225,6 +225,11 @@ impl Taker {
         &self.trust
     }
 
+    /// Takes a newer trust document, checked and kept; warrants to come are judged by it.
+    pub fn renew_trust(&mut self, trust: TrustDocument) {
+        self.trust = trust;
+    }
+
     /// What the server is told on connecting.
     pub fn holdings(&self) -> Vec<Holding> {
         let holding = |held: &Held| Holding {

@@ -1,7 +1,7 @@
 //! Laws of workflows, deployments, runs and the audit log.
 
 use model::Outcome;
-use store::rows::RunCount;
+use store::rows::{Effect, RunCount};
 use store::{EventFilter, Page, Refusal, RunFilter, Write};
 
 use crate::place::Place;
