@@ -7,21 +7,19 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `GET /content/{run}/{root}/list?path=P` | - | folder objects: those from the root down to P, then all below P |
+//! | `GET /content/{run}/{root}/list?path=P&recursive=0` | - | a bundle of folder objects (`content::Listing`) |
 //! | `GET /content/{run}/{root}/file?path=P` | - | the file; `Range: bytes=N-` or `N-M` is served with 206 |
-//! | `POST /content/{run}/{root}/files` | [`Paths`] | for each path in turn an [`ItemHead`] and its bytes |
-//! | `POST /deposit/{run}/{attempt}.{visit}/offer` | [`Offer`] | [`Wanted`] |
+//! | `POST /content/{run}/{root}/files` | [`Paths`] | the files one after the other, nothing between |
+//! | `POST /deposit/{run}/{attempt}.{visit}/offer` | `content::Offer` | [`Wanted`] |
 //! | `POST /deposit/{run}/{attempt}.{visit}/pieces` | [`PieceHead`] and bytes, again and again | nothing (204) |
 //! | `PUT /deposit/{run}/{attempt}.{visit}/bytes?hash=H&offset=N` | the file from N on | nothing (204) |
 //! | `POST /deposit/{run}/{attempt}.{visit}/finish` | - | [`Placed`] |
 //!
 //! Paths are names joined by `/`, the tree's root is the empty path. Whoever lists checks each folder
-//! object against the hash by which its parent (or the URI, for the root) names it: [`Objects`]. Whoever
-//! reads a file checks it against its entry. Bytes that are put twice do no harm; `finish` may be said
-//! again and answers the same. A refusal is a status of 4xx with a sentence as its body; 503 means that
-//! the server is stopping and the same may be asked again.
-
-use std::collections::HashMap;
+//! object against the hash by which its parent names it, and a file against its entry. Of `files` the
+//! sizes are known from the listing; when one is not there, none is sent. Bytes that are put twice do no
+//! harm; `finish` may be said again and answers the same. A refusal is a status of 4xx with a sentence as
+//! its body; 503 means that the server is stopping or starting and the same may be asked again.
 
 use model::codec::{CodecError, Reader, Writer};
 use model::{Digest, RunId};
@@ -31,15 +29,15 @@ const VERSION: u8 = 1;
 
 /// Largest body of a `files` request, an offer, or one batch of pieces.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
-/// Files, folders and links of one offer.
-pub const OFFER_ENTRIES_MAX: usize = 500_000;
+/// Paths of one `files` request.
+pub const PATHS_MAX: usize = 4_096;
 /// Larger files go one by one, so that a cut costs little.
 pub const BATCHED_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What an agent asks for, as method and URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContentRequest {
-    List { run: RunId, root: Digest, path: String },
+    List { run: RunId, root: Digest, path: String, recursive: bool },
     File { run: RunId, root: Digest, path: String },
     Files { run: RunId, root: Digest },
     Offer { effect: EffectId },
@@ -65,8 +63,9 @@ impl ContentRequest {
             format!("/deposit/{}/{}.{}/{last}", effect.run, effect.attempt, effect.visit)
         };
         match self {
-            Self::List { run, root, path } => {
-                format!("/content/{run}/{root}/list?path={}", escape(path))
+            Self::List { run, root, path, recursive } => {
+                let recursive = u8::from(*recursive);
+                format!("/content/{run}/{root}/list?path={}&recursive={recursive}", escape(path))
             }
             Self::File { run, root, path } => {
                 format!("/content/{run}/{root}/file?path={}", escape(path))
@@ -105,7 +104,10 @@ impl ContentRequest {
     fn parse_content(run: RunId, root: Digest, last: &str, query: &str) -> Option<Self> {
         let path = || field(query, "path").and_then(unescape);
         Some(match last {
-            "list" => Self::List { run, root, path: path()? },
+            "list" => {
+                let recursive = field(query, "recursive")? == "1";
+                Self::List { run, root, path: path()?, recursive }
+            }
             "file" => Self::File { run, root, path: path()? },
             "files" => Self::Files { run, root },
             _ => return None,
@@ -161,44 +163,6 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Folder objects by their hashes, as a listing brings them.
-#[derive(Debug, Default)]
-pub struct Objects {
-    by_hash: HashMap<Digest, Vec<u8>>,
-}
-
-impl Objects {
-    /// Appends one object to a listing.
-    pub fn put(out: &mut Vec<u8>, object: &[u8]) {
-        out.extend(u32::try_from(object.len()).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend(object);
-    }
-
-    pub fn read(listing: &[u8]) -> Result<Self, CodecError> {
-        let mut from = Reader::new(listing);
-        let mut by_hash = HashMap::new();
-        while from.end().is_err() {
-            let object = from.bytes()?;
-            let hash = Digest::from_bytes(*blake3::hash(object).as_bytes());
-            by_hash.insert(hash, object.to_vec());
-        }
-        Ok(Self { by_hash })
-    }
-
-    /// The folder object of that hash, which it has: nothing else is ever given out.
-    pub fn get(&self, hash: &Digest) -> Option<&[u8]> {
-        self.by_hash.get(hash).map(Vec::as_slice)
-    }
-
-    pub fn len(&self) -> usize {
-        self.by_hash.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_hash.is_empty()
-    }
-}
-
 /// Files asked for in one request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Paths(pub Vec<String>);
@@ -216,97 +180,6 @@ impl Paths {
         from.end()?;
         Ok(Self(paths))
     }
-}
-
-/// What stands before a file in the answer to [`ContentRequest::Files`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ItemHead {
-    /// Which of the paths, from 0.
-    pub index: u32,
-    /// Bytes that follow; `None` when the tree has no such file.
-    pub length: Option<u64>,
-}
-
-impl ItemHead {
-    pub const BYTES: usize = 13;
-
-    pub fn encode(self) -> [u8; Self::BYTES] {
-        let mut out = [0; Self::BYTES];
-        out[..4].copy_from_slice(&self.index.to_le_bytes());
-        out[4] = u8::from(self.length.is_none());
-        out[5..].copy_from_slice(&self.length.unwrap_or(0).to_le_bytes());
-        out
-    }
-
-    pub fn decode(bytes: &[u8; Self::BYTES]) -> Self {
-        let mut from = Reader::new(bytes);
-        let index = from.u32().unwrap_or(u32::MAX);
-        let is_missing = from.u8().is_ok_and(|flag| flag != 0);
-        let length = from.u64().ok().filter(|_| !is_missing);
-        Self { index, length }
-    }
-}
-
-/// What an entry of an offer is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OfferKind {
-    File { size: u64, hash: Digest },
-    Folder,
-    Link { target: String },
-}
-
-/// Something that a Download brings, named from the folder it was found in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfferEntry {
-    pub path: String,
-    pub kind: OfferKind,
-    /// Permission bits as on Linux.
-    pub mode: u32,
-    /// Nanoseconds since 1970.
-    pub mtime_ns: i64,
-}
-
-/// All that a Download brings: folders before what is in them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Offer {
-    pub entries: Vec<OfferEntry>,
-}
-
-impl Offer {
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.u8(VERSION).list(&self.entries, |out, entry| {
-            out.text(&entry.path).u32(entry.mode).u64(entry.mtime_ns.cast_unsigned());
-            match &entry.kind {
-                OfferKind::File { size, hash } => _ = out.u8(0).u64(*size).digest(hash),
-                OfferKind::Folder => _ = out.u8(1),
-                OfferKind::Link { target } => _ = out.u8(2).text(target),
-            }
-        });
-        out.finish()
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut from = versioned(bytes)?;
-        let count = from.u32()? as usize;
-        if count > OFFER_ENTRIES_MAX {
-            return Err(CodecError("the offer has too many entries"));
-        }
-        let entries = (0..count).map(|_| read_entry(&mut from)).collect::<Result<_, _>>()?;
-        from.end()?;
-        Ok(Self { entries })
-    }
-}
-
-fn read_entry(from: &mut Reader<'_>) -> Result<OfferEntry, CodecError> {
-    let (path, mode, mtime_ns) = (from.text()?, from.u32()?, from.u64()?.cast_signed());
-    let kind = match from.u8()? {
-        0 => OfferKind::File { size: from.u64()?, hash: from.digest()? },
-        1 => OfferKind::Folder,
-        2 => OfferKind::Link { target: from.text()? },
-        _ => return Err(CodecError("unknown kind of entry")),
-    };
-    Ok(OfferEntry { path, kind, mode, mtime_ns })
 }
 
 /// Which bytes of an offer the server lacks.
