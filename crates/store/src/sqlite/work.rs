@@ -99,7 +99,7 @@ pub(super) async fn put_effect(tx: &mut SqliteConnection, row: Effect) -> Result
     let put = sqlx::query(
         "INSERT INTO effects (run, attempt, visit, result) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (run, attempt, visit) DO UPDATE SET result = excluded.result \
-         WHERE effects.result = x''",
+         WHERE length(effects.result) = 0",
     )
     .bind(run.as_bytes().to_vec())
     .bind(number(attempt))
