@@ -4,6 +4,7 @@
 //! Everything started here is ended when it is dropped, by process id. Waiting means asking until it
 //! is so, within a limit ([`until`]); nothing waits for a length of time alone.
 
+mod chance;
 mod process;
 mod proxy;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+pub use chance::Chance;
 pub use process::Child;
 pub use proxy::{Mood, Proxy};
 
@@ -121,6 +123,16 @@ impl Fleet {
         Ok(())
     }
 
+    /// Everything that the server and the agents logged, for a failed test's message.
+    pub fn logs(&self) -> String {
+        let mut text = self.server.as_ref().map(Child::log).unwrap_or_default();
+        for agent in &self.agents {
+            let log = std::fs::read_to_string(agent.state.with_file_name("agent.log"));
+            text.push_str(&format!("--- {}\n{}", agent.name, log.unwrap_or_default()));
+        }
+        text
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill_server(&mut self) {
         self.server = None;
@@ -215,6 +227,49 @@ impl Fleet {
 
     pub fn is_running(&self, index: usize) -> bool {
         self.agents[index].process.is_some()
+    }
+
+    /// Asks the API, as a program would; `None` while the server cannot be asked.
+    pub fn ask<T, F>(&self, question: impl FnOnce(client::Client) -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, client::RequestError>>,
+    {
+        let asked =
+            client::Asked { server: None, token: None, token_file: None, data: self.data() };
+        let found = client::find(&asked).ok()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(question(client::Client::new(&found))).ok()
+    }
+
+    /// Begins a deployment to everybody and leaves it to itself; says its id.
+    pub fn begin(&self, source: &str) -> Result<String> {
+        let new = api::NewDeployment {
+            workflow: None,
+            revision: None,
+            source: Some(source.to_owned()),
+            targets: api::Targets { everybody: true, ..api::Targets::default() },
+            variables: std::collections::BTreeMap::new(),
+            start: None,
+            stop: None,
+        };
+        let deployed = self.ask(async |client| client.deploy(&new).await);
+        Ok(deployed.context("the server took no deployment")?.deployment.id)
+    }
+
+    /// Waits until a deployment has ended; every run of it, with its path.
+    pub fn until_ended(&self, deployment: &str) -> Result<Vec<api::RunDetail>> {
+        let mut last = String::new();
+        let ended = until("the deployment to end", || {
+            let detail = self.ask(async |client| client.deployment(deployment).await)?;
+            last = serde_json::to_string_pretty(&detail.runs).unwrap_or_default();
+            (detail.deployment.status == "ended").then_some(detail)
+        });
+        let detail = ended.with_context(|| last)?;
+        let detailed = detail.runs.iter().map(|run| {
+            let answer = self.ask(async |client| client.run(&run.id).await);
+            answer.with_context(|| format!("run {}", run.id))
+        });
+        detailed.collect()
     }
 
     /// Writes a workflow file into the fleet's folder.
