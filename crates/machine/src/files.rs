@@ -15,6 +15,7 @@ mod plan;
 use std::ffi::OsString;
 
 pub use bytes::PlanBytesError;
+pub use carry_out::put_in_place;
 pub use error::FileError;
 
 use crate::filter::Filter;

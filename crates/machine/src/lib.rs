@@ -12,16 +12,20 @@ mod filter;
 mod folder;
 mod name;
 mod process;
+mod protect;
 mod spot;
 
 pub use decode::decode_output;
 pub use facts::{boot_id, disk_free, facts};
-pub use files::{Counts, FileError, FilePlan, Operation, Options, PlanBytesError, Transfer};
+pub use files::{
+    Counts, FileError, FilePlan, Operation, Options, PlanBytesError, Transfer, put_in_place,
+};
 pub use filter::{CaseRule, Filter, FilterError};
 pub use folder::{Cursor, Existing, Folder, Found, Kind, Meta, PART_PREFIX, is_part, list};
-pub use name::{NameProblem, check_portable_name};
+pub use name::{NameProblem, check_own_name, check_portable_name};
 pub use process::{
     Command, ExecuteEnd, ExecuteError, ExecuteSpec, Stream, Visibility, Waiting, end_marked,
     execute,
 };
+pub use protect::protect_folder;
 pub use spot::{Spot, SpotError};

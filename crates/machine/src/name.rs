@@ -52,7 +52,7 @@ pub fn check_portable_name(name: &str) -> Result<(), NameProblem> {
 }
 
 /// Checks what this system itself can hold as one component of a path.
-pub(crate) fn check_own_name(name: &str) -> Result<(), NameProblem> {
+pub fn check_own_name(name: &str) -> Result<(), NameProblem> {
     if cfg!(windows) {
         check_portable_name(name)?;
         let refused = name.contains(['<', '>', '"', '|', '?', '*']);

@@ -16,6 +16,23 @@ pub struct PlanBytesError {
     what: &'static str,
 }
 
+impl Spot {
+    /// For plans of others that name a place.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_spot(&mut out, self);
+        out
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PlanBytesError> {
+        let mut input = Input(bytes);
+        let spot = input.spot()?;
+        if input.0.is_empty() { Ok(spot) } else { Err(TRAILING) }
+    }
+}
+
+const TRAILING: PlanBytesError = PlanBytesError { what: "something follows it" };
+
 impl FilePlan {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
@@ -89,11 +106,7 @@ impl FilePlan {
             },
             _ => return Err(PlanBytesError { what: "an unknown operation" }),
         };
-        if input.0.is_empty() {
-            Ok(Self { action, skipped })
-        } else {
-            Err(PlanBytesError { what: "something follows it" })
-        }
+        if input.0.is_empty() { Ok(Self { action, skipped }) } else { Err(TRAILING) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Action, Counts, FileError, FilePlan, Step};
+use super::{Action, Counts, FileError, FilePlan, Options, Step};
 use crate::folder::{Cursor, Existing, Folder, Kind, Meta, PART_PREFIX, list_with_parts};
 use crate::spot::Spot;
 
@@ -249,6 +249,30 @@ fn part_name(folder: &Path, name: &OsStr) -> OsString {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     OsString::from(format!("{PART_PREFIX}{hash:016x}"))
+}
+
+/// Renames a finished part to its name, by the same rules as a copy: whether something was placed,
+/// or the name was taken and `replace` not given.
+pub fn put_in_place(
+    folder: &Folder,
+    part: &OsStr,
+    name: &OsStr,
+    options: Options,
+) -> Result<bool, FileError> {
+    let path = folder.path().join(name);
+    let taken = folder.look(name).map_err(|error| FileError::of(error, &path, "look at"))?;
+    let existing = if options.replace { Existing::Replace } else { Existing::Keep };
+    match taken {
+        Some(meta) if meta.kind == Kind::Folder => return Err(FileError::FolderInTheWay { path }),
+        Some(_) if !options.replace => return Ok(false),
+        Some(_) => make_room(folder, name, &path, options.force)?,
+        None => {}
+    }
+    match folder.rename(part, folder, name, existing) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(FileError::of(error, &path, "write")),
+    }
 }
 
 /// Takes the protection of a file away that is about to be replaced, or refuses to.
