@@ -1,1 +1,33 @@
-fn main() {}
+//! `deskhand`: the administrator's command line, and the server in the same binary.
+//!
+//! Reads what was typed, lets one command do it, and turns what came of it into lines and an exit
+//! code. Data goes to standard output, all else to standard error.
+
+mod cli;
+mod commands;
+mod connection;
+mod live;
+mod output;
+mod pages;
+mod results;
+mod trouble;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { trouble::WRONG_USAGE } else { 0 };
+            // Nobody is left to be told when standard error is closed.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    commands::run(cli).unwrap_or_else(|error| trouble::report(&error))
+}

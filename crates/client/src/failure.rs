@@ -47,7 +47,7 @@ impl RequestError {
                  `deskhand server status` tells whether it is back"
             }
             Self::NotOurs { .. } => {
-                "the address of the API is meant (default port 1738), not that \
+                "the address of the API is meant (default port 1741), not that \
                  of the listener for agents"
             }
             Self::Unauthorized { .. } => {

@@ -1,27 +1,28 @@
 //! Finding the server and the administrator's token on this machine.
 //!
 //! Asked for by name first, then what a running server left in its data folder: the file
-//! `runtime.json` says where it listens, `admin.token` holds the token.
+//! `server.json` says where it listens, `admin.token` holds the token. Both belong to the server;
+//! here they are only read.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-const RUNTIME: &str = "runtime.json";
+const RUNTIME: &str = "server.json";
 const TOKEN: &str = "admin.token";
 
-/// What was asked for on the command line or in the environment; each may be absent.
-#[derive(Debug, Clone, Default)]
+/// What was asked for on the command line or in the environment.
+#[derive(Debug, Clone)]
 pub struct Asked {
     /// `http://host:port` or `host:port`.
     pub server: Option<String>,
     /// The token itself.
     pub token: Option<String>,
     pub token_file: Option<PathBuf>,
-    /// The server's data folder.
-    pub data: Option<PathBuf>,
+    /// The server's data folder; looked at for what is not given.
+    pub data: PathBuf,
 }
 
 /// A server, and what lets one in.
@@ -32,11 +33,10 @@ pub struct Found {
     pub token: String,
 }
 
-/// What a running server writes into its data folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Runtime {
-    /// `host:port` of the API.
-    pub api: String,
+/// What of the running server's own note is needed here.
+#[derive(Deserialize)]
+struct Runtime {
+    api: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,22 +79,16 @@ impl FindError {
     }
 }
 
-/// Where a server keeps its data unless told otherwise.
-pub fn data_folder() -> PathBuf {
-    PathBuf::from("/var/lib/deskhand")
-}
-
 /// The server that was asked for, else the one that runs on this machine.
 pub fn find(asked: &Asked) -> Result<Found, FindError> {
-    let data = asked.data.clone().unwrap_or_else(data_folder);
     let address = match &asked.server {
         Some(text) => address(text)?,
-        None => running(&data)?,
+        None => running(&asked.data)?,
     };
     let token = match (&asked.token, &asked.token_file) {
         (_, Some(path)) => read_token(path)?,
         (Some(token), None) => token.trim().to_owned(),
-        (None, None) => read_token(&data.join(TOKEN))?,
+        (None, None) => read_token(&asked.data.join(TOKEN))?,
     };
     Ok(Found { address, token })
 }
@@ -103,7 +97,7 @@ fn running(data: &Path) -> Result<String, FindError> {
     let none = || FindError::NoServer { data: data.to_owned() };
     let text = fs::read(data.join(RUNTIME)).map_err(|_| none())?;
     let runtime: Runtime = serde_json::from_slice(&text).map_err(|_| none())?;
-    Ok(runtime.api)
+    address(&runtime.api)
 }
 
 fn read_token(path: &Path) -> Result<String, FindError> {
@@ -133,8 +127,8 @@ mod tests {
     #[test]
     fn addresses_are_read_as_people_write_them() {
         for (text, expect) in [
-            ("http://127.0.0.1:1738", "127.0.0.1:1738"),
-            ("http://localhost:1738/", "localhost:1738"),
+            ("http://127.0.0.1:1741", "127.0.0.1:1741"),
+            ("http://localhost:1741/", "localhost:1741"),
             ("[::1]:80", "[::1]:80"),
         ] {
             assert_eq!(address(text).unwrap(), expect);

@@ -15,4 +15,4 @@ mod work;
 pub use changes::Changes;
 pub use exchange::Client;
 pub use failure::RequestError;
-pub use find::{Asked, FindError, Found, Runtime, data_folder, find};
+pub use find::{Asked, FindError, Found, find};

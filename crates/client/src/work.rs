@@ -41,6 +41,11 @@ impl Client {
         self.tell(Method::POST, path(["deployments", id, "control"]), control).await
     }
 
+    /// Lets nothing begin from then on, in milliseconds since 1970 UTC; `None` takes the date away.
+    pub async fn set_stop(&self, id: &str, stop: Option<i64>) -> Result<(), RequestError> {
+        self.tell(Method::PUT, path(["deployments", id, "stop"]), &stop).await
+    }
+
     pub async fn run(&self, run: &str) -> Result<RunDetail, RequestError> {
         self.get(path(["runs", run])).await
     }

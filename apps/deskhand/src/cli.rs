@@ -1,0 +1,86 @@
+//! What can be typed: the commands and their overview.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    agent, completions, computer, deploy, deployment, events, explain, group, keys, run, server,
+    token, workflow,
+};
+
+/// Deskhand keeps a fleet of desktops and servers in order.
+#[derive(Debug, Parser)]
+#[command(
+    name = "deskhand",
+    version,
+    about,
+    after_help = EXIT_CODES,
+    max_term_width = 100,
+    subcommand_required = false,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the deployment server on this machine, or ask how it is
+    Server(server::Args),
+    /// Make, look at or install the keys that machines trust
+    Keys(keys::Args),
+    /// Make enrolment tokens for new machines
+    Token(token::Args),
+    /// Agents: who is connected; approve or revoke one
+    Agent(agent::Args),
+    /// Computers on record
+    Computer(computer::Args),
+    /// Groups of computers, which may hold groups
+    Group(group::Args),
+    /// Workflow files: check, keep on the server, list
+    Workflow(workflow::Args),
+    /// Carry out a workflow on chosen computers
+    Deploy(deploy::Args),
+    /// Deployments: watch, suspend, resume, abort, retry
+    Deployment(deployment::Args),
+    /// Carry out a workflow file on this machine, without a server
+    Run(run::Args),
+    /// Who did what, what was refused and why
+    Events(events::Args),
+    /// Explain an error code
+    Explain(explain::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for `run` and `deploy --follow`: success everywhere
+  1  failed, or `deploy --follow`: not every target succeeded
+  2  wrong usage
+  3  `run`: the workflow was aborted
+
+`deskhand explain CODE` tells more about an error such as DH-W001.";
+
+/// What is shown when nothing was asked for.
+pub const OVERVIEW: &str = "\
+Deskhand keeps a fleet of desktops and servers in order.
+
+See it work, on this machine alone:
+  deskhand demo                            a server, five agents, a real workflow
+
+Try a workflow:
+  deskhand workflow check FILE...          what is wrong with it, and where
+  deskhand run FILE --root DIR             carry it out here, under a folder
+  deskhand simulate FILE --fleet 200       on a pretended fleet, with faults
+
+Run a fleet:
+  deskhand server run                      the server
+  deskhand token create                    lets a machine in; there:
+    deskhand-agent enroll --server HOST:1739 --token TOKEN
+    deskhand-agent run
+  deskhand computer list                   who is there
+  deskhand deploy FILE --to everybody --follow
+  deskhand deployment list                 and show, log, suspend, resume, abort, retry
+
+`deskhand --help` lists all commands, `deskhand COMMAND --help` tells about one.";

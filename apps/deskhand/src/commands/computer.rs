@@ -1,0 +1,205 @@
+//! `deskhand computer`: machines on record.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use api::{Computer, NewComputer};
+use clap::Subcommand;
+use client::Client;
+
+use super::{agent, pair};
+use crate::connection::Connection;
+use crate::output::{self, Cell, Table};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// All computers
+    List {
+        /// Only those in this group and the groups in it
+        #[arg(long)]
+        group: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// All that is known of one
+    Show {
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a computer on record before its agent comes
+    Add {
+        name: String,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Change what is on record
+    Set {
+        name: String,
+        /// Its new name
+        #[arg(long)]
+        rename: Option<String>,
+        /// Take it out of its group
+        #[arg(long, conflicts_with = "group")]
+        no_group: bool,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Take computers off the record; their agents are no longer trusted
+    Remove {
+        #[arg(required = true)]
+        name: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Wish {
+    /// The group it is in
+    #[arg(long)]
+    group: Option<String>,
+    /// Its name on the network
+    #[arg(long, value_name = "NAME")]
+    host_name: Option<String>,
+    /// Something to be told to templates; `name=` takes it away
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    fact: Vec<(String, String)>,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let client = args.connection.client()?;
+    match args.action {
+        Action::List { group, json } => list(&client, group.as_deref(), json).await?,
+        Action::Show { name, json } => show(&client.computer(&name).await?, json)?,
+        Action::Add { name, wish } => {
+            let mut new = NewComputer {
+                name,
+                host_name: String::new(),
+                parent: None,
+                is_group: false,
+                facts: Default::default(),
+            };
+            wish.apply(&mut new);
+            output::note(format!("Added {}.", client.add_computer(&new).await?.name));
+        }
+        Action::Set { name, rename, no_group, wish } => {
+            let now = client.computer(&name).await?;
+            let mut new = as_new(&now);
+            if let Some(rename) = rename {
+                new.name = rename;
+            }
+            if no_group {
+                new.parent = None;
+            }
+            wish.apply(&mut new);
+            client.set_computer(&now.id, &new).await?;
+        }
+        Action::Remove { name } => {
+            for name in name {
+                client.remove_computer(&name).await?;
+            }
+        }
+    }
+    Ok(super::DONE)
+}
+
+impl Wish {
+    fn apply(self, to: &mut NewComputer) {
+        if let Some(group) = self.group {
+            to.parent = Some(group);
+        }
+        if let Some(host_name) = self.host_name {
+            to.host_name = host_name;
+        }
+        for (name, value) in self.fact {
+            if value.is_empty() {
+                to.facts.remove(&name);
+            } else {
+                to.facts.insert(name, value);
+            }
+        }
+    }
+}
+
+/// What is on record, to be changed in part.
+pub fn as_new(computer: &Computer) -> NewComputer {
+    NewComputer {
+        name: computer.name.clone(),
+        host_name: computer.host_name.clone(),
+        parent: computer.parent.clone(),
+        is_group: computer.is_group,
+        facts: computer.facts.clone(),
+    }
+}
+
+async fn list(client: &Client, group: Option<&str>, json: bool) -> Result<()> {
+    let all = client.computers().await?;
+    let is_meant = |computer: &&Computer| {
+        !computer.is_group
+            && group.is_none_or(|group| super::group::is_below(&all, computer, group))
+    };
+    if let Some(group) = group {
+        super::group::find(&all, group)?;
+    }
+    let computers: Vec<&Computer> = all.iter().filter(is_meant).collect();
+    if json {
+        return output::json(&computers);
+    }
+    let mut table = Table::new(&["NAME", "SYSTEM", "GROUP", "AGENT", "LAST SEEN"]);
+    let now = output::now();
+    for computer in computers {
+        let agent = computer.agent.as_ref();
+        let seen = agent.map(|agent| match agent.is_online {
+            true => "now".to_owned(),
+            false => output::ago_or_ahead(agent.last_seen, now),
+        });
+        table.row([
+            computer.name.as_str().into(),
+            computer.os.as_str().into(),
+            computer.parent.as_deref().unwrap_or_default().into(),
+            Cell::state(agent.map_or("none", agent::state)),
+            seen.unwrap_or_default().into(),
+        ]);
+    }
+    super::print_or_note(&table, "no computers; `deskhand token create` lets the first one in")
+}
+
+fn show(computer: &Computer, json: bool) -> Result<()> {
+    if json {
+        return output::json(computer);
+    }
+    let mut lines = vec![
+        ("Name", computer.name.clone()),
+        ("Id", computer.id.clone()),
+        ("Kind", if computer.is_group { "group" } else { "computer" }.to_owned()),
+        ("Group", computer.parent.clone().unwrap_or_default()),
+        ("Host name", computer.host_name.clone()),
+        ("System", computer.os.clone()),
+        (
+            "On record",
+            format!("since {} by {}", output::stamp(computer.created_at), computer.created_by),
+        ),
+    ];
+    if let Some(agent) = &computer.agent {
+        lines.push(("Agent", format!("{}, version {}", agent::state(agent), agent.version)));
+        lines.push(("Address", agent.address.clone()));
+        lines.push(("Last seen", output::stamp(agent.last_seen)));
+        lines.push(("Key", agent.key.clone()));
+    }
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        output::line(format!("{:10} {}", format!("{name}:"), output::clean(value)))?;
+    }
+    for (name, value) in &computer.facts {
+        output::line(format!("  {} = {}", output::clean(name), output::clean(value)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What a deployment came to: for scripts, and as the table that people read.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use api::Run;
+use client::Client;
+use serde::Serialize;
+
+use crate::output::{self, Cell, Table};
+use crate::trouble::FAILED;
+
+/// `deploy --follow --json` and `demo --json`.
+#[derive(Debug, Serialize)]
+pub struct Results {
+    pub deployment: String,
+    pub targets: usize,
+    pub succeeded: usize,
+    pub failed: usize,
+    pub other: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    pub runs: Vec<RunResult>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RunResult {
+    pub computer: String,
+    /// Null while the run goes on.
+    pub outcome: Option<String>,
+    pub reason: Option<String>,
+    pub path: Vec<StepResult>,
+}
+
+/// Times are milliseconds since 1970 UTC.
+#[derive(Debug, Serialize)]
+pub struct StepResult {
+    pub activity: String,
+    pub event: Option<String>,
+    pub begin: i64,
+    pub end: Option<i64>,
+}
+
+/// Reads the path of every run.
+pub async fn collect(client: &Client, deployment: &str, runs: &[Run]) -> Result<Results> {
+    let mut results = Vec::with_capacity(runs.len());
+    for run in runs {
+        let path = client.run(&run.id).await?.path;
+        results.push(RunResult {
+            computer: run.computer.clone(),
+            outcome: run.outcome.clone(),
+            reason: run.reason.clone(),
+            path: path.into_iter().map(step).collect(),
+        });
+    }
+    let with = |outcome| runs.iter().filter(|run| run.outcome.as_deref() == Some(outcome)).count();
+    let (succeeded, failed) = (with("success"), with("failure"));
+    Ok(Results {
+        deployment: deployment.to_owned(),
+        targets: runs.len(),
+        succeeded,
+        failed,
+        other: runs.len() - succeeded - failed,
+        seconds: None,
+        runs: results,
+    })
+}
+
+fn step(step: api::Step) -> StepResult {
+    let api::Step { activity, event, begin, end, .. } = step;
+    StepResult { activity, event, begin, end }
+}
+
+/// 0 when every run succeeded.
+pub fn exit_code(runs: &[Run]) -> ExitCode {
+    let is_success = |run: &Run| run.outcome.as_deref() == Some("success");
+    if runs.iter().all(is_success) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+/// One line for each target, in the order of their names.
+pub fn table<'a>(runs: impl IntoIterator<Item = &'a Run>, now: i64) -> Table {
+    let mut table = Table::new(&["COMPUTER", "STATE", "ACTIVITY", "TIME", "WHY"]);
+    for run in runs {
+        table.row([
+            run.computer.as_str().into(),
+            Cell::state(state(run)),
+            run.activities.join(", ").into(),
+            output::took(run.began_at, run.ended_at, now).into(),
+            why(run, now).into(),
+        ]);
+    }
+    table
+}
+
+/// The outcome, or the phase of a run that goes on.
+pub fn state(run: &Run) -> &str {
+    run.outcome.as_deref().unwrap_or(&run.phase)
+}
+
+/// Why it ended so, or why it does not go on and when it is tried next.
+pub fn why(run: &Run, now: i64) -> String {
+    if let Some(reason) = run.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        return reason.to_owned();
+    }
+    if run.outcome.is_some() {
+        return String::new();
+    }
+    match &run.waiting {
+        Some(api::Waiting { text, next: Some(next), .. }) => {
+            let time = output::stamp(*next);
+            format!("{text}; tried next {} ({time})", output::ago_or_ahead(*next, now))
+        }
+        Some(waiting) => waiting.text.clone(),
+        None if run.phase != "pending" && !run.is_connected => "not connected".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// `3 success, 1 running`.
+pub fn counted(runs: &[Run]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for run in runs {
+        match counts.iter_mut().find(|(word, _)| *word == state(run)) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((state(run), 1)),
+        }
+    }
+    counts.sort_by_key(|(word, count)| (*word != "success", std::cmp::Reverse(*count)));
+    let counts = counts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " ")));
+    counts.collect::<Vec<_>>().join(", ")
+}
