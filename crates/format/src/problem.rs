@@ -103,7 +103,7 @@ impl<'a> Problems<'a> {
         (what, hint): (String, String),
     ) {
         self.has_errors |= severity == Severity::Error;
-        if self.found.len() >= PROBLEMS_MAX {
+        if self.is_full() {
             self.untold += 1;
             return;
         }
@@ -123,6 +123,11 @@ impl<'a> Problems<'a> {
         self.found.truncate(mark);
         self.untold = 0;
         self.has_errors = self.found.iter().any(|problem| problem.severity == Severity::Error);
+    }
+
+    /// Further problems are only counted; their places do not matter.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= PROBLEMS_MAX
     }
 
     pub(crate) fn has_errors(&self) -> bool {

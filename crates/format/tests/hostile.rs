@@ -21,7 +21,7 @@ fn read(source: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn any_text_is_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -64,29 +64,65 @@ fn is_quick(name: &str, source: &str) {
     assert!(took < Duration::from_secs(20), "{name} took {took:?}");
 }
 
+const HEAD: &str = "workflow: w\nstart: a0\nactivities:\n";
+
+fn list(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(", ")
+}
+
 #[test]
-fn hostile_files_are_refused_or_read_quickly() {
+fn hostile_yaml_is_refused_quickly() {
     is_quick("brackets", &"[".repeat(900_000));
     is_quick("braces", &"{".repeat(900_000));
-    is_quick("braces in a line", &format!("workflow: {}", "{{ a }}/".repeat(100_000)));
+    is_quick("templates without quotes", &format!("workflow: {}", "{{ a }}/".repeat(100_000)));
     is_quick("lists", &"- ".repeat(400_000));
     is_quick("keys", &(0..90_000).map(|number| format!("k{number}: 1\n")).collect::<String>());
     is_quick("too large", &"x".repeat(3_000_000));
-    let head = "workflow: w\nstart: a0\nactivities:\n";
+}
+
+#[test]
+fn hostile_graphs_are_checked_quickly() {
     let chain: String =
         (0..4_999).map(|n| format!("  a{n}: {{ empty: , on: {{ ok: a{} }} }}\n", n + 1)).collect();
-    is_quick("a chain", &format!("{head}{chain}  a4999: {{ success: }}\n"));
-    is_quick("a circle", &format!("{head}{chain}  a4999: {{ jump: {{ to: a0 }} }}\n"));
-    let joins: String = (1..2_000)
+    is_quick("a chain", &format!("{HEAD}{chain}  a4999: {{ success: }}\n"));
+    is_quick("a circle", &format!("{HEAD}{chain}  a4999: {{ jump: {{ to: a0 }} }}\n"));
+    let joins: String = (1..1_000)
         .map(|n| {
             format!("  a{n}: {{ synchronization: , on: {{ ok: [a{}, a{}] }} }}\n", n + 1, n + 2)
         })
         .collect();
-    let joins = format!("{head}  a0: {{ empty: , on: {{ ok: [a1, a2] }} }}\n{joins}");
-    is_quick("joins", &joins);
-    let names: Vec<String> = (1..1_000).map(|n| format!("a{n}")).collect();
-    let fork = format!("  a0: {{ empty: , on: {{ ok: [{}] }} }}\n", names.join(", "));
+    let fork = "  a0: { empty: , on: { ok: [a1, a2] } }\n";
+    is_quick("joins", &format!("{HEAD}{fork}{joins}"));
+    let fork =
+        format!("  a0: {{ empty: , on: {{ ok: [{}] }} }}\n", list(1_000, |n| format!("b{n}")));
     let arms: String =
-        names.iter().map(|name| format!("  {name}: {{ empty: , on: {{ ok: s }} }}\n")).collect();
-    is_quick("a wide join", &format!("{head}{fork}{arms}  s: {{ synchronization: }}\n"));
+        (0..1_000).map(|n| format!("  b{n}: {{ empty: , on: {{ ok: s }} }}\n")).collect();
+    is_quick("a wide join", &format!("{HEAD}{fork}{arms}  s: {{ synchronization: }}\n"));
+    let unknown = list(30_000, |n| format!("u{n}"));
+    is_quick(
+        "unknown targets",
+        &format!("{HEAD}{chain}  a4999: {{ empty: , on: {{ ok: [{unknown}] }} }}\n"),
+    );
+}
+
+#[test]
+fn hostile_templates_are_checked_quickly() {
+    let command = |words: &str| format!("{HEAD}  a0: {{ execute: {{ command: [{words}] }} }}\n");
+    is_quick("unknown names", &command(&list(20_000, |n| format!("\"{{{{x{n}}}}}\""))));
+    let all: String = (0..20_000).map(|n| format!("{{{{x{n}|f{n}}}}}")).collect();
+    is_quick("unknown filters", &command(&format!("\"{all}\"")));
+    let outputs: String = "{{activities.a0.stdout}}".repeat(10_000);
+    is_quick("outputs", &format!("{HEAD}  a0: {{ execute: {{ command: \"{outputs}\" }} }}\n"));
+    is_quick("parentheses", &command(&format!("\"{{{{ {}1 }}}}\"", "(".repeat(100_000))));
+    for operator in ["+1", "|f", ".a", "[1]", "()", " if 1 else 1", "~1", " is f", " not", "-"] {
+        for count in [150, 300, 450, 100_000] {
+            let sum = format!("\"{{{{ 1{} }}}}\"", operator.repeat(count));
+            is_quick(operator, &command(&sum));
+        }
+    }
+    for statement in ["{% if a %}", "{% elif a %}", "{% for a in b %}", "{% set a = 1 %}"] {
+        for count in [100, 190, 50_000] {
+            is_quick(statement, &command(&format!("\"{{% if a %}}{}\"", statement.repeat(count))));
+        }
+    }
 }

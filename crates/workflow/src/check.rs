@@ -6,7 +6,6 @@
 
 mod closest;
 pub mod code;
-mod expression;
 mod graph;
 mod joins;
 mod names;
@@ -82,6 +81,9 @@ pub fn check(workflow: &Workflow) -> Vec<Finding> {
     report.into_findings()
 }
 
+/// Findings after which nothing is suggested any more.
+const SUGGESTIONS_MAX: usize = 200;
+
 /// Findings as they are collected.
 #[derive(Default)]
 struct Report {
@@ -111,24 +113,27 @@ impl Report {
         self.findings.push(Finding { severity: Severity::Warning, code, site, message, hint });
     }
 
+    /// `did you mean …?`, or what is said otherwise. After many findings no longer: comparing all
+    /// with all would take long, and nobody reads that far.
+    fn suggest<'a>(
+        &self,
+        wrong: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        otherwise: impl Into<String>,
+    ) -> String {
+        let is_readable = self.findings.len() < SUGGESTIONS_MAX;
+        match is_readable.then(|| closest(wrong, known)).flatten() {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => otherwise.into(),
+        }
+    }
+
     fn into_findings(mut self) -> Vec<Finding> {
         self.findings.sort_by(|one, other| {
-            let key = |finding: &Finding| (finding.site.activity().cloned(), finding.site.clone());
-            key(one).cmp(&key(other))
+            let activity = |finding: &Finding| finding.site.activity().cloned();
+            activity(one).cmp(&activity(other)).then_with(|| one.site.cmp(&other.site))
         });
         self.findings
-    }
-}
-
-/// `did you mean …?` before what is always said.
-fn hint_with<'a>(
-    wrong: &str,
-    known: impl IntoIterator<Item = &'a str>,
-    otherwise: impl Into<String>,
-) -> String {
-    match closest(wrong, known) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => otherwise.into(),
     }
 }
 

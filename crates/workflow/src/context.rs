@@ -7,7 +7,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, UndefinedBehavior};
 use model::{Facts, Timestamp};
 
-use crate::ActivityName;
+use crate::{ActivityName, expression};
 
 /// A text with `{{ … }}` in it, known to be well formed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,9 @@ impl Template {
         let source = source.into();
         let is_plain = !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark));
         if !is_plain {
+            if let Some(reason) = expression::excess(&source) {
+                return Err(TemplateError { reason, line: 1 });
+            }
             environment().template_from_str(&source).map_err(|error| TemplateError {
                 reason: reason_of(&error),
                 line: error.line().unwrap_or(1),

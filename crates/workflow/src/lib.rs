@@ -8,6 +8,7 @@ mod context;
 mod definition;
 mod engine;
 mod event;
+mod expression;
 pub mod journal;
 mod record;
 mod state;

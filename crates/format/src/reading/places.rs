@@ -64,11 +64,13 @@ impl Places {
         is_understood: bool,
         problems: &mut Problems<'_>,
     ) {
+        let mut texts = TextPlaces { places: self, known: BTreeMap::new() };
         for finding in workflow::check(workflow) {
             if is_understood || !self.is_of_stand_in(&finding) {
-                let place = self.place_of(&finding);
-                let texts = (finding.message, finding.hint);
-                problems.add(finding.severity, finding.code, place, texts);
+                let is_full = problems.is_full();
+                let place = if is_full { Place::BEGIN } else { texts.place_of(&finding) };
+                let words = (finding.message, finding.hint);
+                problems.add(finding.severity, finding.code, place, words);
             }
         }
     }
@@ -88,36 +90,64 @@ impl Places {
         };
         is_wrong || (places.has_no_kind && !is_of_target(finding))
     }
+}
 
-    fn place_of(&self, finding: &Finding) -> Place {
-        let places = finding.site.activity().and_then(|name| self.activities.get(name));
+/// Places of findings. What the texts of a parameter speak of is looked for once.
+struct TextPlaces<'a> {
+    places: &'a Places,
+    known: BTreeMap<(&'a ActivityName, &'static str), BTreeMap<String, Place>>,
+}
+
+impl<'a> TextPlaces<'a> {
+    fn place_of(&mut self, finding: &Finding) -> Place {
+        let found =
+            finding.site.activity().and_then(|name| self.places.activities.get_key_value(name));
         let place = match &finding.site {
-            Site::Workflow => Some(self.activities_key),
-            Site::Start => Some(self.start),
-            Site::Variable(name) => self.variables.get(name).copied(),
+            Site::Workflow => Some(self.places.activities_key),
+            Site::Start => Some(self.places.start),
+            Site::Variable(name) => self.places.variables.get(name).copied(),
             Site::Activity(_) => None,
-            Site::Parameter(_, parameter) => places
-                .and_then(|places| places.parameters.get(parameter))
-                .and_then(|texts| place_of_text(texts, &finding.message)),
-            Site::Transition(_, event) => places
-                .and_then(|places| places.events.get(event))
+            Site::Parameter(_, parameter) => found.and_then(|(name, places)| {
+                let texts = places.parameters.get(parameter)?;
+                self.place_of_text(name, parameter, texts, &finding.message)
+            }),
+            Site::Transition(_, event) => found
+                .and_then(|(_, places)| places.events.get(event))
                 .map(|event| place_of_target(event, finding)),
         };
-        place.or(places.map(|places| places.name)).unwrap_or(Place::BEGIN)
+        place.or(found.map(|(_, places)| places.name)).unwrap_or(Place::BEGIN)
+    }
+
+    /// The text of a parameter that a message speaks of; the first when that cannot be told.
+    fn place_of_text(
+        &mut self,
+        name: &'a ActivityName,
+        parameter: &'static str,
+        texts: &[(String, Place)],
+        message: &str,
+    ) -> Option<Place> {
+        let first = texts.first().map(|(_, place)| *place);
+        if texts.len() < 2 {
+            return first;
+        }
+        let known = self.known.entry((name, parameter)).or_insert_with(|| {
+            let mut known = BTreeMap::new();
+            for (text, place) in texts {
+                known.entry(text.clone()).or_insert(*place);
+                let names = Template::new(text).map(|template| template.names());
+                for name in names.unwrap_or_default() {
+                    known.entry(name).or_insert(*place);
+                }
+            }
+            known
+        });
+        named_in(message).find_map(|name| known.get(name).copied()).or(first)
     }
 }
 
-/// The text of a parameter that a message speaks of; the first when that cannot be told.
-fn place_of_text(texts: &[(String, Place)], message: &str) -> Option<Place> {
-    let is_spoken_of = |text: &str| {
-        let has = |name: &str| message.contains(&format!("`{name}`"));
-        let names = Template::new(text).map(|template| template.names()).unwrap_or_default();
-        has(text) || names.iter().any(|name| has(name))
-    };
-    let first = texts.first();
-    let spoken_of = || texts.iter().find(|(text, _)| is_spoken_of(text));
-    let found = if texts.len() < 2 { first } else { spoken_of().or(first) };
-    found.map(|(_, place)| *place)
+/// What a message has between backticks.
+fn named_in(message: &str) -> impl Iterator<Item = &str> {
+    message.split('`').skip(1).step_by(2)
 }
 
 fn is_of_target(finding: &Finding) -> bool {
@@ -129,7 +159,8 @@ fn place_of_target(event: &EventPlaces, finding: &Finding) -> Place {
     if !is_of_target(finding) {
         return event.key;
     }
-    let is_named = |name: &ActivityName| finding.message.contains(&format!("`{name}`"));
+    let words: Vec<&str> = named_in(&finding.message).collect();
+    let is_named = |name: &ActivityName| words.contains(&name.as_str());
     // Of two that are the same, the second is the one too many.
     let target = event.targets.iter().rev().find(|(name, _)| is_named(name));
     target.map_or(event.key, |(_, place)| *place)

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use minijinja::{Environment, ErrorKind};
 
-use super::expression::{self, Block, Word};
 use super::graph::Graph;
-use super::{Report, Site, closest, code, hint_with, listed};
+use super::{Report, Site, closest, code, listed};
 use crate::event::is_name;
+use crate::expression::{self, Block, Word};
 use crate::{ActivityName, Command, Context, Kind, Template, Workflow};
 
 /// What is told of every computer. Others may be facts of that computer.
@@ -155,7 +155,7 @@ impl Checked<'_, '_> {
             }
         } else if !self.functions.contains(name) {
             let own = self.workflow.variables.keys().map(String::as_str);
-            let hint = hint_with(
+            let hint = self.report.suggest(
                 name,
                 own.chain(Context::ROOTS),
                 format!("write it under `variables:`, or use {}", listed(Context::ROOTS)),
@@ -171,7 +171,7 @@ impl Checked<'_, '_> {
             found.and_then(|name| self.workflow.activities.get_key_value(&name))
         else {
             let known = self.workflow.activities.keys().map(ActivityName::as_str);
-            let hint = hint_with(activity, known, "name an activity of this workflow");
+            let hint = self.report.suggest(activity, known, "name an activity of this workflow");
             let message = format!("`activities.{activity}`: there is no activity `{activity}`");
             self.report.error(code::UNKNOWN_OUTPUT, self.site.clone(), message, hint);
             return;
@@ -197,11 +197,12 @@ impl Checked<'_, '_> {
             [] => format!("`{}` has no outputs", kind.name()),
             _ => format!("`{}` has {}", kind.name(), listed(known)),
         };
+        let hint = self.report.suggest(output, known.iter().copied(), otherwise);
         self.report.error(
             code::UNKNOWN_OUTPUT,
             self.site.clone(),
             format!("`activities.{activity}.{output}`: `{activity}` has no output `{output}`"),
-            hint_with(output, known.iter().copied(), otherwise),
+            hint,
         );
     }
 

@@ -1,7 +1,9 @@
 //! What leads where: unknown and unreachable activities, events nothing follows, endless circles.
 
+use std::collections::BTreeSet;
+
 use super::graph::Graph;
-use super::{Report, Site, code, hint_with, listed};
+use super::{Report, Site, code, listed};
 use crate::{Activity, ActivityName, Event, Kind, Workflow};
 use model::Span;
 
@@ -37,12 +39,9 @@ pub(super) fn check(workflow: &Workflow, graph: &Graph<'_>, report: &mut Report)
 
 fn unknown(workflow: &Workflow, to: &ActivityName, site: Site, report: &mut Report) {
     let known = || workflow.activities.keys().map(ActivityName::as_str);
-    report.error(
-        code::UNKNOWN_ACTIVITY,
-        site,
-        format!("there is no activity `{to}`"),
-        hint_with(to.as_str(), known(), "name an activity that stands under `activities:`"),
-    );
+    let otherwise = "name an activity that stands under `activities:`";
+    let hint = report.suggest(to.as_str(), known(), otherwise);
+    report.error(code::UNKNOWN_ACTIVITY, site, format!("there is no activity `{to}`"), hint);
 }
 
 fn check_targets(
@@ -53,8 +52,9 @@ fn check_targets(
 ) {
     for (event, targets) in &activity.on {
         let site = || Site::Transition(name.clone(), event.clone());
-        for (index, to) in targets.iter().enumerate() {
-            if targets[..index].contains(to) {
+        let mut named = BTreeSet::new();
+        for to in targets {
+            if !named.insert(to) {
                 report.error(
                     code::TARGET_TWICE,
                     site(),
@@ -94,11 +94,12 @@ fn check_events(name: &ActivityName, activity: &Activity, report: &mut Report) {
         return;
     }
     for event in activity.on.keys().filter(|event| !can_emit(kind, event)) {
+        let hint = report.suggest(&event.to_string(), possible(kind), events_of(kind));
         report.error(
             code::IMPOSSIBLE_EVENT,
             Site::Transition(name.clone(), event.clone()),
             format!("{} never emits `{event}`", in_words(kind)),
-            hint_with(&event.to_string(), possible(kind), events_of(kind)),
+            hint,
         );
     }
     let can_fail = match kind {

@@ -1,58 +1,97 @@
-//! A light look into the expressions of a template: which filters and tests they use.
+//! A light look into a template: where its expressions are, how long, and which filters and tests
+//! they use.
 //!
-//! The template is already known to be well formed; this only finds words after `|` and `is`.
+//! Finds the ends of blocks by the rules of MiniJinja's lexer, so that a limit on their length
+//! cannot be got round: its compiler descends once for each operator, and would run out of stack.
 
 /// One `{{ … }}` or `{% … %}`.
-pub(super) struct Block<'a> {
-    pub(super) text: &'a str,
+pub(crate) struct Block<'a> {
+    pub(crate) text: &'a str,
     /// `{{ … }}`: its value becomes part of the text.
-    pub(super) is_output: bool,
+    pub(crate) is_output: bool,
+}
+
+/// Bytes of one expression. The shortest operators have two bytes, so this is at most half as deep.
+const EXPRESSION_MAX: usize = 1_000;
+/// `{% … %}` in one template; each `elif` is one deeper.
+const STATEMENTS_MAX: usize = 200;
+
+/// Why a template is too much to compile.
+pub(crate) fn excess(source: &str) -> Option<String> {
+    let mut statements = 0;
+    for block in blocks(source) {
+        if block.text.len() > EXPRESSION_MAX {
+            return Some(format!("an expression is longer than {EXPRESSION_MAX} bytes"));
+        }
+        statements += usize::from(!block.is_output);
+    }
+    let message = || format!("it has more than {STATEMENTS_MAX} statements (`{{% … %}}`)");
+    (statements > STATEMENTS_MAX).then(message)
 }
 
 /// The blocks of a template in their order, without comments and raw parts.
-pub(super) fn blocks(source: &str) -> Vec<Block<'_>> {
+pub(crate) fn blocks(source: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     let mut rest = source;
-    let mut is_raw = false;
     while let Some(begin) = rest.find('{') {
-        let inner = rest.get(begin + 2..).unwrap_or("");
-        let end_mark = match rest.as_bytes().get(begin + 1) {
-            Some(b'{') => "}}",
-            Some(b'%') => "%}",
-            Some(b'#') => "#}",
+        let is_output = match rest.as_bytes().get(begin + 1) {
+            Some(b'{') => true,
+            Some(b'%') => false,
+            Some(b'#') => {
+                let inner = &rest[begin + 2..];
+                rest = inner.find("#}").map_or("", |end| &inner[end + 2..]);
+                continue;
+            }
             _ => {
                 rest = &rest[begin + 1..];
                 continue;
             }
         };
-        let length = end_of(inner, end_mark);
+        let inner = &rest[begin + 2..];
+        let length = end_of(inner, if is_output { "}}" } else { "%}" });
         let text = inner[..length].trim_matches(['-', '+']).trim();
-        match (end_mark, text) {
-            ("%}", "raw") => is_raw = true,
-            ("%}", "endraw") => is_raw = false,
-            ("#}", _) => {}
-            _ if is_raw => {}
-            _ => found.push(Block { text, is_output: end_mark == "}}" }),
-        }
         rest = inner.get(length + 2..).unwrap_or("");
+        if !is_output && text == "raw" {
+            rest = after_raw(rest);
+        } else {
+            found.push(Block { text, is_output });
+        }
     }
     found
 }
 
-/// Where `mark` begins outside of quotes; the whole length when it is missing.
+/// What follows the next `{% endraw %}`.
+fn after_raw(text: &str) -> &str {
+    let mut rest = text;
+    while let Some(begin) = rest.find("{%") {
+        rest = &rest[begin + 2..];
+        let tag = rest.strip_prefix(['-', '+']).unwrap_or(rest).trim_start();
+        let after = tag.strip_prefix("endraw").map(str::trim_start);
+        let after = after.map(|after| after.strip_prefix(['-', '+']).unwrap_or(after));
+        if let Some(after) = after.and_then(|after| after.strip_prefix("%}")) {
+            return after;
+        }
+    }
+    ""
+}
+
+/// Where `mark` begins outside of quotes and brackets; the whole length when it is missing.
 fn end_of(text: &str, mark: &str) -> usize {
     let mut quote = None;
-    let mut chars = text.char_indices();
-    while let Some((at, letter)) = chars.next() {
-        match quote {
-            Some(open) if letter == open => quote = None,
-            Some(_) if letter == '\\' => {
-                chars.next();
+    let mut depth = 0isize;
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (Some(_), '\\') => {
+                letters.next();
             }
-            Some(_) => {}
-            None if mark != "#}" && matches!(letter, '"' | '\'') => quote = Some(letter),
-            None if text[at..].starts_with(mark) => return at,
-            None => {}
+            (Some(_), _) => {}
+            (None, _) if depth == 0 && text[at..].starts_with(mark) => return at,
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth -= 1,
+            (None, _) => {}
         }
     }
     text.len()
@@ -60,15 +99,15 @@ fn end_of(text: &str, mark: &str) -> usize {
 
 /// A filter or test that a block uses.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Word<'a> {
-    pub(super) name: &'a str,
-    pub(super) is_filter: bool,
+pub(crate) struct Word<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) is_filter: bool,
     /// Not within parentheses or brackets.
-    pub(super) is_outermost: bool,
+    pub(crate) is_outermost: bool,
 }
 
 impl Block<'_> {
-    pub(super) fn words(&self) -> Vec<Word<'_>> {
+    pub(crate) fn words(&self) -> Vec<Word<'_>> {
         let tokens = tokens(self.text);
         let mut depth = 0usize;
         let mut found = Vec::new();
@@ -154,6 +193,7 @@ mod tests {
         );
         assert_eq!(names("{# a | b #}{% raw %}{{ a | c }}{% endraw %}{ | d }"), [""; 0]);
         assert_eq!(names("{{ \"\\\" | a\" }}{{"), [""; 0]);
+        assert_eq!(names("{% raw %}{{{% endraw %}{{ {'a': {}} | b }}"), ["b"]);
     }
 
     #[test]
@@ -161,5 +201,15 @@ mod tests {
         let blocks = blocks("{{ f(a | sh) | upper }}");
         let words: Vec<_> = blocks[0].words();
         assert!(!words[0].is_outermost && words[1].is_outermost);
+    }
+
+    #[test]
+    fn templates_that_are_too_much_are_told() {
+        assert_eq!(excess(&format!("{}{{{{ a }}}}", "x".repeat(5_000))), None);
+        assert_eq!(excess(&"{{ a }}".repeat(5_000)), None);
+        assert!(excess(&format!("{{{{ 1{} }}}}", "+1".repeat(600))).is_some());
+        assert!(excess(&format!("{{{{ '}}}}' {} }}}}", "+1".repeat(600))).is_some());
+        assert!(excess(&format!("{{{{ {{'a':{{}}}} {} }}}}", "|f".repeat(600))).is_some());
+        assert!(excess(&format!("{{% if a %}}{}", "{% elif a %}".repeat(300))).is_some());
     }
 }
