@@ -12,13 +12,14 @@
 //! | `POST /content/{run}/{root}/files` | [`Paths`] | the files one after the other, nothing between |
 //! | `POST /deposit/{run}/{attempt}.{visit}/offer` | `content::Offer` | [`Wanted`] |
 //! | `POST /deposit/{run}/{attempt}.{visit}/pieces` | [`PieceHead`] and bytes, again and again | nothing (204) |
-//! | `PUT /deposit/{run}/{attempt}.{visit}/bytes?hash=H&offset=N` | the file from N on | nothing (204) |
+//! | `PUT /deposit/{run}/{attempt}.{visit}/bytes?index=I&offset=N` | the file from N to its end | nothing (204) |
 //! | `POST /deposit/{run}/{attempt}.{visit}/finish` | - | [`Placed`] |
 //!
 //! Paths are names joined by `/`, the tree's root is the empty path. Whoever lists checks each folder
 //! object against the hash by which its parent names it, and a file against its entry. Of `files` the
-//! sizes are known from the listing; when one is not there, none is sent. Bytes that are put twice do no
-//! harm; `finish` may be said again and answers the same. A refusal is a status of 4xx with a sentence as
+//! sizes are known from the listing; when one is not there, none is sent. An offer is
+//! forgotten when the server restarts: 409 means that it is to be made again, which tells how far each
+//! file has come. The same holds after a cut; what was placed is not wanted again. A refusal is a status of 4xx with a sentence as
 //! its body; 503 means that the server is stopping or starting and the same may be asked again.
 
 use model::codec::{CodecError, Reader, Writer};
@@ -42,7 +43,7 @@ pub enum ContentRequest {
     Files { run: RunId, root: Digest },
     Offer { effect: EffectId },
     Pieces { effect: EffectId },
-    Bytes { effect: EffectId, hash: Digest, offset: u64 },
+    Bytes { effect: EffectId, index: u32, offset: u64 },
     Finish { effect: EffectId },
 }
 
@@ -73,8 +74,8 @@ impl ContentRequest {
             Self::Files { run, root } => format!("/content/{run}/{root}/files"),
             Self::Offer { effect } => deposit(effect, "offer"),
             Self::Pieces { effect } => deposit(effect, "pieces"),
-            Self::Bytes { effect, hash, offset } => {
-                format!("{}?hash={hash}&offset={offset}", deposit(effect, "bytes"))
+            Self::Bytes { effect, index, offset } => {
+                format!("{}?index={index}&offset={offset}", deposit(effect, "bytes"))
             }
             Self::Finish { effect } => deposit(effect, "finish"),
         }
@@ -120,7 +121,7 @@ impl ContentRequest {
             "pieces" => Self::Pieces { effect },
             "bytes" => Self::Bytes {
                 effect,
-                hash: field(query, "hash")?.parse().ok()?,
+                index: field(query, "index")?.parse().ok()?,
                 offset: field(query, "offset")?.parse().ok()?,
             },
             "finish" => Self::Finish { effect },
@@ -185,48 +186,44 @@ impl Paths {
 /// Which bytes of an offer the server lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// Entry of the offer, from 0, and the offset from which its bytes are missing. Of several
-    /// entries with the same hash only the first is named.
+    /// Entry of the offer, from 0, and the offset from which its bytes are missing.
     pub files: Vec<(u32, u64)>,
-    /// Files whose name is taken, left alone because `replace` is not set.
-    pub skipped: u64,
 }
 
 impl Wanted {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.u8(VERSION).list(&self.files, |out, (index, offset)| _ = out.u32(*index).u64(*offset));
-        out.u64(self.skipped);
         out.finish()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut from = versioned(bytes)?;
         let files = from.list(|from| Ok::<_, CodecError>((from.u32()?, from.u64()?)))?;
-        let skipped = from.u64()?;
         from.end()?;
-        Ok(Self { files, skipped })
+        Ok(Self { files })
     }
 }
 
 /// What stands before each piece of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PieceHead {
-    /// Of the whole file.
-    pub hash: Digest,
+    /// Entry of the offer.
+    pub index: u32,
+    /// As it was wanted: each piece is the file from there to its end.
     pub offset: u64,
     /// Bytes that follow.
     pub length: u32,
 }
 
 impl PieceHead {
-    pub const BYTES: usize = 44;
+    pub const BYTES: usize = 16;
 
     pub fn encode(self) -> [u8; Self::BYTES] {
         let mut out = [0; Self::BYTES];
-        out[..32].copy_from_slice(self.hash.as_bytes());
-        out[32..40].copy_from_slice(&self.offset.to_le_bytes());
-        out[40..].copy_from_slice(&self.length.to_le_bytes());
+        out[..4].copy_from_slice(&self.index.to_le_bytes());
+        out[4..12].copy_from_slice(&self.offset.to_le_bytes());
+        out[12..].copy_from_slice(&self.length.to_le_bytes());
         out
     }
 
@@ -236,7 +233,7 @@ impl PieceHead {
             return Ok(None);
         }
         let mut from = Reader::new(batch);
-        let head = Self { hash: from.digest()?, offset: from.u64()?, length: from.u32()? };
+        let head = Self { index: from.u32()?, offset: from.u64()?, length: from.u32()? };
         let piece = from.raw(head.length as usize)?;
         Ok(Some((head, piece, &batch[Self::BYTES + piece.len()..])))
     }

@@ -16,7 +16,7 @@ fn requests_read_back() {
         ContentRequest::Files { run, root },
         ContentRequest::Offer { effect },
         ContentRequest::Pieces { effect },
-        ContentRequest::Bytes { effect, hash: root, offset: 1 << 40 },
+        ContentRequest::Bytes { effect, index: 3, offset: 1 << 40 },
         ContentRequest::Finish { effect },
     ] {
         let uri = request.uri();
@@ -34,7 +34,7 @@ fn requests_read_back() {
 fn bodies_read_back() {
     let paths = Paths(vec!["a".into(), "b/c".into()]);
     assert_eq!(Paths::decode(&paths.encode()), Ok(paths));
-    let wanted = Wanted { files: vec![(1, 5), (2, 0)], skipped: 3 };
+    let wanted = Wanted { files: vec![(1, 5), (2, 0)] };
     assert_eq!(Wanted::decode(&wanted.encode()), Ok(wanted));
     let placed = Placed { files: 1, bytes: 2, skipped: 3 };
     assert_eq!(Placed::decode(&placed.encode()), Ok(placed));
@@ -43,14 +43,14 @@ fn bodies_read_back() {
 #[test]
 fn batches_are_taken_apart() {
     let mut batch = Vec::new();
-    for (byte, piece) in [(1, b"abc".as_slice()), (2, b"")] {
+    for (index, piece) in [(1, b"abc".as_slice()), (2, b"")] {
         let length = u32::try_from(piece.len()).unwrap();
-        batch.extend(PieceHead { hash: digest(byte), offset: 4, length }.encode());
+        batch.extend(PieceHead { index, offset: 4, length }.encode());
         batch.extend(piece);
     }
     let (head, piece, rest) = PieceHead::split(&batch).unwrap().unwrap();
-    assert_eq!((head.hash, head.offset, piece), (digest(1), 4, b"abc".as_slice()));
+    assert_eq!((head.index, head.offset, piece), (1, 4, b"abc".as_slice()));
     let (_, piece, rest) = PieceHead::split(rest).unwrap().unwrap();
     assert!(piece.is_empty() && PieceHead::split(rest) == Ok(None));
-    assert!(PieceHead::split(&batch[..46]).is_err());
+    assert!(PieceHead::split(&batch[..18]).is_err());
 }
