@@ -125,7 +125,7 @@ pub fn counted(runs: &[Run]) -> String {
             None => counts.push((state(run), 1)),
         }
     }
-    counts.sort_by_key(|(word, count)| (*word != "success", std::cmp::Reverse(*count)));
+    counts.sort_by_key(|(word, count)| (*word != "success", std::cmp::Reverse(*count), *word));
     let counts = counts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " ")));
     counts.collect::<Vec<_>>().join(", ")
 }

@@ -179,7 +179,7 @@ mod tests {
                 "pc-10     failure            1.5 s  setup failed",
             ]
         );
-        assert!(lines[4].ends_with("2 of 3: 1 success, 1 running, 1 failure  4.0 s"), "{lines:?}");
+        assert!(lines[4].ends_with("2 of 3: 1 success, 1 failure, 1 running  4.0 s"), "{lines:?}");
         assert!(!board.is_over());
     }
 

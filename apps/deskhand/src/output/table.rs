@@ -90,9 +90,9 @@ mod tests {
         assert_eq!(
             table.lines(Paint::PLAIN),
             [
-                "NAME              STATE      WHY",
-                "pc-1              not begun  offline",
-                "日本              success",
+                "NAME             STATE      WHY",
+                "pc-1             not begun  offline",
+                "日本             success",
                 "long-name\\u{1b}  x          y",
             ]
         );
