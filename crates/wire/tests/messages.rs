@@ -1,0 +1,169 @@
+//! What comes from the other side: read back as it was said, and never a panic whatever comes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{ComputerId, DeploymentId, Digest, RunId, Span, TokenId};
+use proptest::prelude::*;
+use travel::{Give, Holding, Package, ToAgent, ToServer};
+use wire::{Enroll, FromAgent, FromServer, Hello, Log, Protocols, Stream};
+use workflow::{Control, EffectId, Epoch, Event, Remaining, Report, Visit};
+
+fn run() -> RunId {
+    RunId::from_bytes([3; 16])
+}
+
+fn effect() -> EffectId {
+    EffectId { run: run(), attempt: 2, visit: Visit(7) }
+}
+
+fn facts() -> BTreeMap<String, String> {
+    BTreeMap::from([("os".into(), "linux".into()), ("name".into(), "rechner ä".into())])
+}
+
+fn from_agents() -> Vec<FromAgent> {
+    let head = Digest::from_bytes([5; 32]);
+    vec![
+        FromAgent::Hello(Hello {
+            protocols: Protocols { min: 1, max: 3 },
+            agent_version: "0.1.0".into(),
+            capabilities: vec!["execute".into(), "wait".into()],
+            counter: 9,
+            boot_id: "boot".into(),
+            facts: facts(),
+            trust_number: 2,
+            holdings: vec![Holding { run: run(), epoch: Epoch(1), frames: 4, head }],
+        }),
+        FromAgent::Enroll(Enroll {
+            protocols: Protocols::OURS,
+            agent_version: "0.1.0".into(),
+            token: TokenId::from_bytes([1; 16]),
+            secret: [2; 32],
+            sealing_key: [3; 32],
+            name: "pc".into(),
+            facts: facts(),
+        }),
+        FromAgent::Run(ToServer::Frames {
+            run: run(),
+            epoch: Epoch(1),
+            first: 2,
+            frames: vec![vec![1, 2, 3], Vec::new()],
+        }),
+        FromAgent::Run(ToServer::Refused { run: run(), epoch: Epoch(1), reason: "no".into() }),
+        FromAgent::Run(ToServer::Ask { effect: effect(), activity: "copy_it".parse().unwrap() }),
+        FromAgent::Run(ToServer::Cancel { effect: effect() }),
+        FromAgent::Log(Log {
+            effect: effect(),
+            stream: Stream::Err,
+            offset: 9,
+            bytes: vec![0, 255],
+        }),
+    ]
+}
+
+fn from_servers() -> Vec<FromServer> {
+    let report = Report { event: Event::Exit(3), outputs: facts(), note: Some("why".into()) };
+    let remaining = Remaining { visit: Visit(1), until: Some(Span::from_secs(2)), deadline: None };
+    vec![
+        FromServer::Welcome { protocol: 1, server: "s".into(), trust: Some(vec![1]) },
+        FromServer::Enrolled {
+            computer: ComputerId::from_bytes([4; 16]),
+            name: "pc".into(),
+            trust: vec![1, 2],
+        },
+        FromServer::Rejected { code: "clone".into(), reason: "another one".into() },
+        FromServer::Run(ToAgent::Give(Box::new(Give {
+            run: run(),
+            deployment: DeploymentId::from_bytes([6; 16]),
+            epoch: Epoch(1),
+            warrant: Arc::from([1u8, 2].as_slice()),
+            leaf: vec![3],
+            proof: vec![4],
+            definition: Arc::from([5u8].as_slice()),
+            variables: Arc::new(facts()),
+            frames: vec![vec![6]],
+            remaining: vec![remaining],
+        }))),
+        FromServer::Run(ToAgent::Acked { run: run(), frames: 3 }),
+        FromServer::Run(ToAgent::Resend { run: run(), from: 0 }),
+        FromServer::Run(ToAgent::Control { run: run(), number: 1, control: Control::Abort }),
+        FromServer::Run(ToAgent::Answer { effect: effect(), report }),
+        FromServer::Run(ToAgent::Forget { run: run() }),
+        FromServer::Run(ToAgent::Fenced { run: run() }),
+    ]
+}
+
+fn package() -> Package {
+    Package {
+        run: run(),
+        deployment: DeploymentId::from_bytes([6; 16]),
+        epoch: Epoch(1),
+        warrant: Arc::from([1u8, 2].as_slice()),
+        leaf: vec![3],
+        definition: Arc::from([5u8].as_slice()),
+        variables: Arc::new(facts()),
+    }
+}
+
+#[test]
+fn messages_read_back_as_they_were_said() {
+    for message in from_agents() {
+        assert_eq!(FromAgent::decode(&message.clone().encode()), Ok(message));
+    }
+    for message in from_servers() {
+        assert_eq!(FromServer::decode(&message.clone().encode()), Ok(message));
+    }
+}
+
+#[test]
+fn packages_read_back_and_show_damage() {
+    let bytes = wire::package::encode(&package());
+    assert_eq!(wire::package::decode(&bytes), Ok(package()));
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(wire::package::decode(&damaged).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn ids_of_another_length_are_refused() {
+    let good = FromServer::Run(ToAgent::Forget { run: run() }).encode();
+    assert!(FromServer::decode(&good[..good.len() - 1]).is_err());
+}
+
+#[test]
+fn definitions_name_what_an_old_agent_lacks() {
+    let source = "workflow: W\nstart: a\nactivities:\n  a: { execute: { command: [ls] } }\n";
+    let workflow = format::parse_workflow(source).workflow.unwrap();
+    let bytes = wire::definition::encode(&workflow, source);
+    assert_eq!(wire::definition::decode(&bytes), Ok(workflow));
+    assert_eq!(wire::definition::source(&bytes).as_deref(), Ok(source));
+    let at = bytes.windows(7).position(|name| name == b"execute").unwrap();
+    let mut newer = bytes;
+    newer[at..at + 7].copy_from_slice(b"teleprt");
+    let error = wire::definition::decode(&newer).unwrap_err().to_string();
+    assert_eq!(error, "agent too old: it cannot do teleprt");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        _ = FromAgent::decode(&bytes);
+        _ = FromServer::decode(&bytes);
+        _ = wire::package::decode(&bytes);
+        _ = wire::definition::decode(&bytes);
+    }
+
+    #[test]
+    fn no_change_of_a_message_makes_it_panic(which in 0usize..17, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let agents: Vec<Vec<u8>> = from_agents().into_iter().map(FromAgent::encode).collect();
+        let servers = from_servers().into_iter().map(FromServer::encode);
+        let all: Vec<Vec<u8>> = agents.into_iter().chain(servers).collect();
+        let mut bytes = all[which].clone();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        _ = FromAgent::decode(&bytes);
+        _ = FromServer::decode(&bytes);
+    }
+}
