@@ -133,7 +133,10 @@ impl Giver {
         if let Phase::Concluding { .. } = state.phase() {
             return waiting("ending", "ends what is in progress".into(), None);
         }
-        let (_, progress) = state.in_progress().first_key_value()?;
+        // Between two activities, or the agent's records are still on their way.
+        let Some((_, progress)) = state.in_progress().first_key_value() else {
+            return waiting("activity", "goes on with its next activity".into(), None);
+        };
         let activity = &progress.activity;
         match progress.until {
             Some(until) => waiting("wait", format!("waits in `{activity}`"), Some(until)),
