@@ -1,8 +1,8 @@
 //! Who gets it when: one deployment's targets, its dates, its people's orders.
 //!
 //! What happened to a target is told by that target's run journal, so a deployment remembers only
-//! what people ordered of it ([`Record`]); the rest is handed in when it is opened. Nothing here reads
-//! a clock or waits. How many runs may go on at once is the server's business: it asks
+//! what people ordered of it ([`Record`]); the rest is handed in when it is opened. Nothing here
+//! reads a clock or waits. How many runs may go on at once is the server's business: it asks
 //! [`Deployment::begin_next`] as long as it has slots.
 
 mod record;

@@ -1,5 +1,6 @@
 //! The few rules by which our own records become bytes: little-endian numbers, texts with their
-//! length before them, a byte for a switch. No lengths are trusted: reading past the end is an error.
+//! length before them, a byte for a switch. No lengths are trusted: reading past the end is an
+//! error.
 
 use std::collections::BTreeMap;
 

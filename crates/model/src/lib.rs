@@ -1,6 +1,7 @@
 //! The words everything else is said in: ids, instants, digests, the fleet of record, outcomes.
 //!
-//! Depends on nothing of ours, reads no clock and makes no randomness: ids and instants are handed in.
+//! Depends on nothing of ours, reads no clock and makes no randomness: ids and instants are handed
+//! in.
 
 pub mod codec;
 mod digest;

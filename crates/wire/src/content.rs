@@ -1,9 +1,9 @@
 //! Bulk content between agent and server: what is asked over HTTPS, and the bytes of the answers.
 //!
-//! The listener, the keys and the TLS of the channel serve it too; the agent is known by the key its
-//! connection proves. An agent reads only the tree that one of its open runs has pinned, and writes only
-//! what a Download in progress offers; where that goes the server decides from the definition. Both
-//! sides use this module, so no path or frame is put together anywhere else.
+//! The listener, the keys and the TLS of the channel serve it too; the agent is known by the key
+//! its connection proves. An agent reads only the tree that one of its open runs has pinned, and
+//! writes only what a Download in progress offers; where that goes the server decides from the
+//! definition. Both sides use this module, so no path or frame is put together anywhere else.
 //!
 //! | request | body | answer |
 //! |---|---|---|
@@ -15,12 +15,13 @@
 //! | `PUT /deposit/{run}/{attempt}.{visit}/bytes?index=I&offset=N` | the file from N to its end | nothing (204) |
 //! | `POST /deposit/{run}/{attempt}.{visit}/finish` | - | [`Placed`] |
 //!
-//! Paths are names joined by `/`, the tree's root is the empty path. Whoever lists checks each folder
-//! object against the hash by which its parent names it, and a file against its entry. Of `files` the
-//! sizes are known from the listing; when one is not there, none is sent. An offer is
-//! forgotten when the server restarts: 409 means that it is to be made again, which tells how far each
-//! file has come. The same holds after a cut; what was placed is not wanted again. A refusal is a status of 4xx with a sentence as
-//! its body; 503 means that the server is stopping or starting and the same may be asked again.
+//! Paths are names joined by `/`, the tree's root is the empty path. Whoever lists checks each
+//! folder object against the hash by which its parent names it, and a file against its entry. Of
+//! `files` the sizes are known from the listing; when one is not there, none is sent. An offer is
+//! forgotten when the server restarts: 409 means that it is to be made again, which tells how far
+//! each file has come. The same holds after a cut; what was placed is not wanted again. A refusal
+//! is a status of 4xx with a sentence as its body; 503 means that the server is stopping or
+//! starting and the same may be asked again.
 
 use model::codec::{CodecError, Reader, Writer};
 use model::{Digest, RunId};
@@ -228,7 +229,7 @@ impl PieceHead {
     }
 
     /// Takes a head and its bytes off the front of a batch; `None` at its end.
-    pub fn split(batch: &[u8]) -> Result<Option<(Self, &[u8], &[u8])>, CodecError> {
+    pub fn split(batch: &[u8]) -> Result<Option<Piece<'_>>, CodecError> {
         if batch.is_empty() {
             return Ok(None);
         }
@@ -238,6 +239,9 @@ impl PieceHead {
         Ok(Some((head, piece, &batch[Self::BYTES + piece.len()..])))
     }
 }
+
+/// A piece's head, its bytes, and the rest of the batch.
+pub type Piece<'b> = (PieceHead, &'b [u8], &'b [u8]);
 
 /// What a Download left in the depot: the outputs of the activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,8 +1,8 @@
 //! A definition as it travels: the bytes that are hashed, signed for, and kept.
 //!
-//! The workflow's text goes as people wrote it, so what an operator signs is what was read. Before the
-//! text stands what an agent must be able to do; one that lacks something refuses instead of ignoring
-//! what it does not know.
+//! The workflow's text goes as people wrote it, so what an operator signs is what was read. Before
+//! the text stands what an agent must be able to do; one that lacks something refuses instead of
+//! ignoring what it does not know.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The messages as protobuf, and their reading: every field checked before it becomes one of ours.
 //!
-//! Field numbers are never used again. An unknown field is ignored only where a hello has agreed on a
-//! protocol that knows it; what must not be ignored travels in definitions, whose capabilities an
+//! Field numbers are never used again. An unknown field is ignored only where a hello has agreed on
+//! a protocol that knows it; what must not be ignored travels in definitions, whose capabilities an
 //! agent checks.
 
 mod pb;

@@ -50,7 +50,10 @@ fn from_agents() -> Vec<FromAgent> {
             frames: vec![vec![1, 2, 3], Vec::new()],
         }),
         FromAgent::Run(ToServer::Refused { run: run(), epoch: Epoch(1), reason: "no".into() }),
-        FromAgent::Run(ToServer::Ask { effect: effect(), activity: "copy_it".parse().unwrap() }),
+        FromAgent::Run(ToServer::Ask {
+            effect: effect(),
+            activity: "copy_it".parse().expect("a name"),
+        }),
         FromAgent::Run(ToServer::Cancel { effect: effect() }),
         FromAgent::Log(Log {
             effect: effect(),

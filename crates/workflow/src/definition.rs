@@ -1,7 +1,7 @@
 //! A workflow as data: activities, their parameters, and the transitions between them (WF-01).
 //!
-//! A [`Workflow`] may still be wrong as a graph; [`crate::check`] says so. What cannot be told apart
-//! from nonsense (a name that is no name) cannot be built.
+//! A [`Workflow`] may still be wrong as a graph; [`crate::check`] says so. What cannot be told
+//! apart from nonsense (a name that is no name) cannot be built.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,8 +1,8 @@
 //! A run, interpreted: inputs in, records and orders out.
 //!
 //! The driver makes every record that [`Run::poll_record`] yields durable before it acts on
-//! anything that [`Run::poll_order`] yields. When making durable fails it drops the run and opens it
-//! again from the journal.
+//! anything that [`Run::poll_order`] yields. When making durable fails it drops the run and opens
+//! it again from the journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,9 +55,15 @@ pub enum Order {
 /// What a run waits for, as people are shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    Wait { activity: ActivityName },
-    Timeout { activity: ActivityName },
+    Wait {
+        activity: ActivityName,
+    },
+    Timeout {
+        activity: ActivityName,
+    },
     Retry,
+    /// It was just opened: what was not decided before its owner died is decided at once.
+    Reopened,
 }
 
 /// An input that makes no sense now.
@@ -82,6 +88,8 @@ pub struct Run {
     state: State,
     records: VecDeque<Record>,
     orders: VecDeque<Order>,
+    /// The journal may end in the middle of what one step decided: the rest is decided again.
+    is_reopened: bool,
 }
 
 impl Run {
@@ -98,8 +106,10 @@ impl Run {
             state.apply(&workflow, &record)?;
         }
         let (records, orders) = (VecDeque::new(), VecDeque::new());
-        let mut run = Self { id, here, workflow, base, state, records, orders };
-        if run.is_acting() {
+        let is_reopened = false;
+        let mut run = Self { id, here, workflow, base, state, records, orders, is_reopened };
+        if run.is_acting() && *run.state.phase() != Phase::NotOpened {
+            run.is_reopened = run.state.outcome().is_none();
             run.order_again();
         }
         Ok(run)
@@ -166,6 +176,9 @@ impl Run {
     }
 
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Result<(), Refused> {
+        if self.is_acting() {
+            self.is_reopened = false;
+        }
         let now = now.max(self.state.clock());
         match input {
             Input::Take { epoch, remaining } => {
@@ -206,6 +219,9 @@ impl Run {
     pub fn poll_timeout(&self) -> Option<(Timestamp, Why)> {
         if !self.is_acting() {
             return None;
+        }
+        if self.is_reopened {
+            return Some((Timestamp::EPOCH, Why::Reopened));
         }
         let mut next: Option<(Timestamp, Why)> = None;
         let mut offer = |at: Timestamp, why: Why| {
@@ -257,19 +273,25 @@ impl Run {
         self.side(&arrival.to) == Side::Target
     }
 
-    /// After a death or a hand-over: what was in progress is asked for again, or recovered.
+    /// After a death or a hand-over: what was in progress is asked for again, or recovered. While
+    /// the run or the pass ends nothing is carried out again.
     fn order_again(&mut self) {
+        let is_going = *self.state.phase() == Phase::Going && !self.state.is_aborted();
         let in_progress: Vec<(Visit, Progress)> =
             self.state.in_progress().iter().map(|(v, p)| (*v, p.clone())).collect();
         for (visit, progress) in in_progress {
             let effect = self.effect(visit);
             let activity = progress.activity;
             let side = self.side(&activity);
-            let is_redone = progress.stopping.is_none()
+            let is_redone = is_going
+                && progress.stopping.is_none()
                 && self.kind(&activity).is_some_and(Kind::can_be_redone);
             match side {
                 Side::Any => {}
-                Side::Server => self.orders.push_back(Order::Begin { effect, activity, side }),
+                Side::Server if is_going => {
+                    self.orders.push_back(Order::Begin { effect, activity, side });
+                }
+                Side::Server => {}
                 Side::Target if is_redone => {
                     self.orders.push_back(Order::Begin { effect, activity, side });
                 }
@@ -305,12 +327,7 @@ impl Run {
         if number <= self.state.last_order() || self.state.outcome().is_some() {
             return Ok(());
         }
-        self.write(Record::Controlled { number, control, at: now })?;
-        let may_conclude = !matches!(self.state.phase(), Phase::Concluding { .. });
-        if control == Control::Abort && may_conclude {
-            self.conclude(Outcome::Aborted, Some("aborted by order".into()), None, now)?;
-        }
-        Ok(())
+        self.write(Record::Controlled { number, control, at: now })
     }
 
     fn give(&mut self, epoch: Epoch, now: Timestamp) -> Result<(), Refused> {
@@ -372,8 +389,7 @@ impl Run {
         by: Option<ActivityName>,
         now: Timestamp,
     ) -> Result<(), Impossible> {
-        self.write(Record::Concluding { outcome, reason, by, at: now })?;
-        self.stop_all(now)
+        self.write(Record::Concluding { outcome, reason, by, at: now })
     }
 
     /// Does all that needs no time and no doer.
@@ -382,13 +398,19 @@ impl Run {
         while self.is_acting() {
             match self.state.phase().clone() {
                 Phase::NotOpened | Phase::Closed { .. } => return Ok(()),
+                Phase::Going | Phase::Retrying { .. } if self.state.is_aborted() => {
+                    let reason = Some("aborted by order".into());
+                    self.conclude(Outcome::Aborted, reason, None, now)?;
+                }
                 Phase::Concluding { outcome, reason } => {
+                    self.stop_all(now)?;
                     if self.state.in_progress().is_empty() {
                         self.write(Record::Closed { outcome, reason, at: now })?;
                     }
                     return Ok(());
                 }
                 Phase::Retrying { not_before } => {
+                    self.stop_all(now)?;
                     let is_due = self.state.in_progress().is_empty() && now >= not_before;
                     if !is_due || self.state.is_suspended() {
                         return Ok(());
@@ -457,15 +479,14 @@ impl Run {
                 self.write(Record::Passed { visit, activity, by, at: now })
             }
             Kind::Wait { duration } => {
-                let (until, failed) = match wait_until(&duration, &self.context(), now) {
-                    Ok(until) => (until, None),
-                    Err(why) => (now, Some(Report::error(why))),
-                };
-                let until = Some(until);
+                let told = wait_until(&duration, &self.context(), now);
+                let until = told.as_ref().ok().copied();
                 self.write(Record::Began { visit, activity, by, at: now, until, deadline })?;
-                match failed {
-                    Some(report) => self.write(Record::Ended { visit, report, at: now }),
-                    None => self.strike_timers(now),
+                match told {
+                    Err(why) => {
+                        self.write(Record::Ended { visit, report: Report::error(why), at: now })
+                    }
+                    Ok(_) => self.strike_timers(now),
                 }
             }
             kind => {
@@ -492,8 +513,7 @@ impl Run {
                 format!("retry limit: `{activity}` allows {} passes", u64::from(limit) + 1);
             return self.conclude(Outcome::Failure, Some(reason), Some(activity), now);
         }
-        self.write(Record::Retrying { activity, not_before: now + delay, at: now })?;
-        self.stop_all(now)
+        self.write(Record::Retrying { activity, not_before: now + delay, at: now })
     }
 
     fn spoken(&self, message: &Template) -> String {

@@ -86,6 +86,7 @@ pub struct State {
     phase: Phase,
     owner: Owner,
     is_suspended: bool,
+    is_aborted: bool,
     attempt: u32,
     /// Records folded so far: the sequence number of the next one.
     records: u64,
@@ -107,6 +108,7 @@ impl Default for State {
             phase: Phase::NotOpened,
             owner: Owner::Server,
             is_suspended: false,
+            is_aborted: false,
             attempt: 1,
             records: 0,
             visits: 0,
@@ -133,6 +135,11 @@ impl State {
 
     pub fn is_suspended(&self) -> bool {
         self.is_suspended
+    }
+
+    /// A person ordered the run's end.
+    pub fn is_aborted(&self) -> bool {
+        self.is_aborted
     }
 
     pub fn attempt(&self) -> u32 {
@@ -359,11 +366,11 @@ impl State {
             }
             Record::Controlled { number, control, .. } => {
                 self.last_order = number;
-                self.is_suspended = match control {
-                    Control::Suspend => true,
-                    Control::Resume => false,
-                    Control::Abort => self.is_suspended,
-                };
+                match control {
+                    Control::Suspend => self.is_suspended = true,
+                    Control::Resume => self.is_suspended = false,
+                    Control::Abort => self.is_aborted = true,
+                }
             }
             Record::Giving { epoch, .. } => self.owner = Owner::Giving(epoch),
             Record::Taken { epoch, remaining, at } => {

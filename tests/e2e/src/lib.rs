@@ -1,8 +1,8 @@
 //! A fleet on this machine for tests and benches: the real server, real agents, the real command
 //! line, in folders of their own, on loopback only.
 //!
-//! Everything started here is ended when it is dropped, by process id. Waiting means asking until it
-//! is so, within a limit ([`until`]); nothing waits for a length of time alone.
+//! Everything started here is ended when it is dropped, by process id. Waiting means asking until
+//! it is so, within a limit ([`until`]); nothing waits for a length of time alone.
 
 mod chance;
 mod process;

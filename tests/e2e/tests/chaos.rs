@@ -1,8 +1,9 @@
-//! Death and cut links at random moments: every run ends as its graph says, and nothing is done twice.
+//! Death and cut links at random moments: every run ends as its graph says, and nothing is done
+//! twice.
 //!
-//! Every Execution appends its effect's id to a witness file. One whose end was reported stands there
-//! once; one that was cut by the agent's death at most once, and its run went on by the `interrupted`
-//! transition. A failing round prints its seed; `DESKHAND_CHAOS_SEED` plays it again.
+//! Every Execution appends its effect's id to a witness file. One whose end was reported stands
+//! there once; one that was cut by the agent's death at most once, and its run went on by the
+//! `interrupted` transition. A failing round prints its seed; `DESKHAND_CHAOS_SEED` plays it again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +16,8 @@ const FIXED_ROUNDS: u64 = 30;
 const RANDOM_ROUNDS: u64 = 20;
 const BLOWS: usize = 8;
 
-/// Every way through ends in success, cut or not; `join` needs both branches, the loop goes round twice.
+/// Every way through ends in success, cut or not; `join` needs both branches, the loop goes round
+/// twice.
 const WORKFLOW: &str = r#"
 workflow: Chaos
 start: first

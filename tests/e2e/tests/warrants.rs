@@ -1,7 +1,8 @@
 //! A hostile server: it has a channel that the agent trusts and hands out what it must not.
 //!
-//! Each altered hand-over must be refused with its reason, in the answer and in the agent's log, and
-//! nothing may happen on the machine. The unaltered one is taken, which shows that the test could.
+//! Each altered hand-over must be refused with its reason, in the answer and in the agent's log,
+//! and nothing may happen on the machine. The unaltered one is taken, which shows that the test
+//! could.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Which texts are paths of the depot, of a target, or names.
 
-/// Whether a plain text is a path from a root of the target's file system: `/x`, `C:\x`, `\\host\share`.
+/// Whether a plain text is a path from a root of the target's file system: `/x`, `C:\x`,
+/// `\\host\share`.
 pub(super) fn is_absolute(path: &str) -> bool {
     path.starts_with(['/', '\\']) || has_drive(path)
 }
