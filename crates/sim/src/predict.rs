@@ -1,8 +1,9 @@
 //! The reference model of a run's meaning, as a prophet: how must this run end?
 //!
 //! Goes through the workflow by itself, with what activities said (from the journal, else from the
-//! oracle), in several random orders. Where all orders agree on outcome and visits, the result does
-//! not depend on timing, and the run must have it; else only [`crate::lawful`] judges.
+//! oracle), in several random orders. Where all orders agree on outcome and visits, and none ends
+//! while something else goes on, the result does not depend on timing, and the run must have it; else
+//! only [`crate::lawful`] judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use workflow::{ActivityName, Cause, Event, Kind, Record, Workflow};
 use crate::chance::Chance;
 use crate::oracle::{Oracle, Stay};
 
-const ORDERS: u64 = 4;
+const ORDERS: u64 = 24;
 const STAYS_MAX: usize = 5_000;
 
 /// How a run ended and where it was.
@@ -43,7 +44,7 @@ pub fn compare(
     }
     let told = read(workflow, records);
     let mut ways = (0..ORDERS).map(|order| {
-        let mut walk = Walk::new(workflow, Chance::new(order));
+        let mut walk = Walk::new(workflow, order);
         let say = |stay: &Stay| {
             told.said.get(stay).cloned().or_else(|| foresee(workflow, oracle, computer, stay))
         };
@@ -109,7 +110,18 @@ fn read(workflow: &Workflow, records: &[Record]) -> Told {
     told
 }
 
+/// In which order branches go on.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    /// The first branch to its end, then the next.
+    First,
+    /// The last branch to its end, then the one before.
+    Last,
+    Any,
+}
+
 struct Walk<'w> {
+    order: Order,
     workflow: &'w Workflow,
     chance: Chance,
     attempt: u32,
@@ -121,10 +133,16 @@ struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    fn new(workflow: &'w Workflow, chance: Chance) -> Self {
+    fn new(workflow: &'w Workflow, number: u64) -> Self {
+        let order = match number {
+            0 => Order::First,
+            1 => Order::Last,
+            _ => Order::Any,
+        };
         Self {
+            order,
             workflow,
-            chance,
+            chance: Chance::new(number),
             attempt: 1,
             tokens: vec![(workflow.start.clone(), None)],
             active: Vec::new(),
@@ -139,7 +157,13 @@ impl<'w> Walk<'w> {
         while self.stays.len() < STAYS_MAX {
             let ready: Vec<usize> =
                 (0..self.tokens.len()).filter(|index| self.is_ready(*index)).collect();
-            let choice = self.chance.below((ready.len() + self.active.len()) as u64) as usize;
+            let choices = ready.len() + self.active.len();
+            let choice = match self.order {
+                Order::First if self.active.is_empty() => 0,
+                Order::First => ready.len(),
+                Order::Last => choices.saturating_sub(1),
+                Order::Any => self.chance.below(choices as u64) as usize,
+            };
             if let Some(index) = ready.get(choice) {
                 if let Some(outcome) = self.arrive(*index)? {
                     return Some(Way { outcome, stays: self.stays.clone() });
@@ -208,6 +232,12 @@ impl<'w> Walk<'w> {
         *nth += 1;
         let stay = Stay { attempt: self.attempt, activity: name.clone(), nth: *nth };
         self.stays.insert(stay.clone());
+        let is_alone = self.tokens.is_empty() && self.active.is_empty();
+        let is_end =
+            matches!(kind, Kind::Success { .. } | Kind::Failure { .. } | Kind::Retry { .. });
+        if is_end && !is_alone {
+            return None;
+        }
         match kind {
             Kind::Success { .. } => return Some(Some(Outcome::Success)),
             Kind::Failure { .. } => return Some(Some(Outcome::Failure)),

@@ -344,7 +344,7 @@ impl Run {
             .in_progress()
             .iter()
             .filter(|(_, progress)| progress.stopping.is_none())
-            .filter_map(|(visit, progress)| Some((*visit, due_event(progress, now)?)))
+            .filter_map(|(visit, progress)| Some((*visit, self.due_event(progress, now)?)))
             .collect();
         for (visit, event) in due {
             if self.state.in_progress().contains_key(&visit) {
@@ -565,15 +565,18 @@ impl Run {
         };
         self.write(Record::Closed { outcome, reason, at: now })
     }
-}
 
-fn due_event(progress: &Progress, now: Timestamp) -> Option<Event> {
-    let until = progress.until.filter(|at| *at <= now);
-    let deadline = progress.deadline.filter(|at| *at <= now);
-    match (until, deadline) {
-        (Some(until), Some(deadline)) if deadline < until => Some(Event::Timeout),
-        (Some(_), _) => Some(Event::Ok),
-        (None, Some(_)) => Some(Event::Timeout),
-        (None, None) => None,
+    fn due_event(&self, progress: &Progress, now: Timestamp) -> Option<Event> {
+        let until = progress.until.filter(|at| *at <= now);
+        let deadline = progress.deadline.filter(|at| *at <= now);
+        let is_wait = matches!(self.kind(&progress.activity), Some(Kind::Wait { .. }));
+        match (until, deadline) {
+            // How long it lasts could not be told, and its owner died before it said so.
+            _ if is_wait && progress.until.is_none() => Some(Event::Error),
+            (Some(until), Some(deadline)) if deadline < until => Some(Event::Timeout),
+            (Some(_), _) => Some(Event::Ok),
+            (None, Some(_)) => Some(Event::Timeout),
+            (None, None) => None,
+        }
     }
 }
