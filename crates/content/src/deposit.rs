@@ -5,22 +5,26 @@
 //! writes is marked with its computer before it is in place. Links that lead out of the offered
 //! folder are left out, as is a link where `replace` is not given and something stands.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use machine::{Cursor, Existing, FileError, Kind, Meta, Options, PART_PREFIX, put_in_place};
+use machine::{Cursor, FileError, Kind, Meta, Options, PART_PREFIX, put_in_place};
 use model::{ComputerId, Digest, Timestamp};
 
-use crate::hashing::{digest_of, digest_of_bytes, hash_file, read_chunks};
+use crate::hashing::{digest_of_bytes, hash_file};
 use crate::offer::{Offer, Offered, OfferedWhat};
 use crate::origins::Mark;
 use crate::path::{DepotPath, DepotPathError};
 use crate::store::{ObjectStore, StoreError, fail, lock};
+
+mod incoming;
+
+pub use incoming::Incoming;
 
 #[derive(Debug, Clone)]
 pub struct DepositOptions {
@@ -41,7 +45,12 @@ pub struct Deposit {
     offer: Offer,
     missing: Vec<Missing>,
     skipped: u64,
-    received_files: AtomicU64,
+    now: Timestamp,
+    /// Entries with the bytes of another one, which is among the missing.
+    copies: Vec<(usize, usize)>,
+    /// Entries that are links to be made.
+    links: Vec<usize>,
+    received: Mutex<BTreeSet<usize>>,
     received_bytes: AtomicU64,
 }
 
@@ -77,6 +86,8 @@ pub enum DepositError {
         "{needed} bytes are to come and only {free} are free on the disk of the depot; make room"
     )]
     NoRoom { needed: u64, free: u64 },
+    #[error("{received} of {expected} missing files have come")]
+    Incomplete { received: usize, expected: usize },
     #[error("entry {index} is not among what was asked for")]
     NotAsked { index: usize },
     #[error("`{path}` is being received already")]
@@ -89,6 +100,14 @@ pub enum DepositError {
         "what came as `{path}` is not what was offered; it was changed meanwhile or damaged on the way"
     )]
     Damaged { path: DepotPath },
+}
+
+enum Verdict {
+    Take,
+    /// There already.
+    Done,
+    /// Left alone or left out.
+    Skip,
 }
 
 impl ObjectStore {
@@ -108,10 +127,13 @@ impl ObjectStore {
             offer,
             missing: Vec::new(),
             skipped: 0,
-            received_files: AtomicU64::new(0),
+            now,
+            copies: Vec::new(),
+            links: Vec::new(),
+            received: Mutex::default(),
             received_bytes: AtomicU64::new(0),
         };
-        deposit.compare(now)?;
+        deposit.compare()?;
         self.save_cache(now)?;
         let needed = deposit.missing.iter().fold(0u64, |sum, missing| {
             let size = deposit.size(missing.index).saturating_sub(missing.offset);
@@ -144,63 +166,75 @@ impl Deposit {
         }
     }
 
-    fn compare(&mut self, now: Timestamp) -> Result<(), DepositError> {
+    fn compare(&mut self) -> Result<(), DepositError> {
         let to = self.options.to.under(&self.depot);
         let mut there = match to.open() {
             Ok(folder) => Some(Cursor::new(folder)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(FileError::of(error, &to.path(), "open the folder").into()),
         };
-        let mut missing = Vec::new();
+        let (mut missing, mut copies, mut links) = (Vec::new(), Vec::new(), Vec::new());
+        let mut skipped = 0;
+        let mut firsts: BTreeMap<Digest, usize> = BTreeMap::new();
         for (index, entry) in self.offer.entries().iter().enumerate() {
-            let path = self.options.to.join_path(&entry.path)?;
-            let (above, name) = split(&entry.path);
-            let at = path.under(&self.depot).path();
-            let taken = match &mut there {
-                None => None,
-                Some(there) => match there.open(&above).and_then(|folder| folder.look(&name)) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                    looked => looked.map_err(|error| FileError::of(error, &at, "look at"))?,
-                },
-            };
-            match (&entry.what, taken) {
-                (OfferedWhat::Folder { .. }, None) => {}
-                (OfferedWhat::Folder { .. }, Some(meta)) if meta.kind == Kind::Folder => {}
-                (OfferedWhat::Folder { .. }, Some(_)) => {
-                    return Err(FileError::NotAFolder { path: at }.into());
-                }
-                (_, Some(meta)) if meta.kind == Kind::Folder => {
-                    return Err(FileError::FolderInTheWay { path: at }.into());
-                }
-                (_, Some(_)) if !self.options.replace => self.skipped += 1,
-                (OfferedWhat::Link { target }, _) if leads_out(&entry.path, target) => {
-                    self.skipped += 1;
-                }
-                (OfferedWhat::Link { .. }, _) => {}
-                (OfferedWhat::File { size, digest, .. }, taken) => {
-                    let unchanged = match (taken, &mut there) {
-                        (Some(meta), Some(there)) if meta.size == *size => {
-                            let found = self.digest(there, &path, &entry.path, &meta, now)?;
-                            found == Some(*digest)
-                        }
-                        _ => false,
-                    };
-                    if unchanged {
+            match (self.verdict(entry, there.as_mut())?, &entry.what) {
+                (Verdict::Skip, _) => skipped += 1,
+                (Verdict::Take, OfferedWhat::File { size, digest, .. }) => {
+                    if let Some(first) = firsts.get(digest) {
+                        copies.push((index, *first));
                         continue;
                     }
-                    let protected =
-                        taken.is_some_and(|meta| meta.kind == Kind::File && meta.read_only);
-                    if protected && !self.options.force {
-                        return Err(FileError::ReadOnly { path: at }.into());
-                    }
+                    firsts.insert(*digest, index);
                     let staged = fs::metadata(self.staged(digest)).map_or(0, |meta| meta.len());
                     let kept = self.options.resume && staged <= *size;
                     missing.push(Missing { index, offset: if kept { staged } else { 0 } });
                 }
+                (Verdict::Take, OfferedWhat::Link { .. }) => links.push(index),
+                (Verdict::Take | Verdict::Done, _) => {}
             }
         }
-        self.missing = missing;
+        (self.missing, self.copies, self.links) = (missing, copies, links);
+        self.skipped = skipped;
         Ok(())
+    }
+
+    fn verdict(
+        &self,
+        entry: &Offered,
+        mut there: Option<&mut Cursor>,
+    ) -> Result<Verdict, DepositError> {
+        let path = self.options.to.join_path(&entry.path)?;
+        let at = path.under(&self.depot).path();
+        let (above, name) = split(&entry.path);
+        let taken = match &mut there {
+            None => None,
+            Some(there) => match there.open(&above).and_then(|folder| folder.look(&name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                looked => looked.map_err(|error| FileError::of(error, &at, "look at"))?,
+            },
+        };
+        let is_folder = taken.is_some_and(|meta| meta.kind == Kind::Folder);
+        match &entry.what {
+            OfferedWhat::Folder { .. } if taken.is_none() || is_folder => Ok(Verdict::Done),
+            OfferedWhat::Folder { .. } => Err(FileError::NotAFolder { path: at }.into()),
+            _ if is_folder => Err(FileError::FolderInTheWay { path: at }.into()),
+            _ if taken.is_some() && !self.options.replace => Ok(Verdict::Skip),
+            OfferedWhat::Link { target } if leads_out(&entry.path, target) => Ok(Verdict::Skip),
+            OfferedWhat::Link { .. } => Ok(Verdict::Take),
+            OfferedWhat::File { size, digest, .. } => {
+                if let (Some(meta), Some(there)) = (taken, there) {
+                    let alike = meta.size == *size
+                        && self.digest(there, &path, &entry.path, &meta)? == Some(*digest);
+                    if alike {
+                        return Ok(Verdict::Done);
+                    }
+                    if meta.kind == Kind::File && meta.read_only && !self.options.force {
+                        return Err(FileError::ReadOnly { path: at }.into());
+                    }
+                }
+                Ok(Verdict::Take)
+            }
+        }
     }
 
     fn digest(
@@ -209,12 +243,11 @@ impl Deposit {
         path: &DepotPath,
         below: &DepotPath,
         meta: &Meta,
-        now: Timestamp,
     ) -> Result<Option<Digest>, FileError> {
         if meta.kind != Kind::File {
             return Ok(None);
         }
-        if let Some(digest) = lock(&self.store.cache).get(path.as_str(), meta, now) {
+        if let Some(digest) = lock(&self.store.cache).get(path.as_str(), meta, self.now) {
             return Ok(Some(digest));
         }
         let (above, name) = split(below);
@@ -224,21 +257,18 @@ impl Deposit {
             .and_then(|folder| folder.read(&name))
             .and_then(|mut file| hash_file(&mut file, u64::MAX));
         let (digest, _) = hashed.map_err(|error| FileError::of(error, &at, "read"))?;
-        lock(&self.store.cache).put(path.as_str(), meta, digest, now);
+        lock(&self.store.cache).put(path.as_str(), meta, digest, self.now);
         Ok(Some(digest))
     }
 
     /// Before anything is in place, so that nothing is ever there unmarked.
     fn mark(&self) -> Result<(), DepositError> {
         let by = self.options.by;
-        let files =
-            self.missing.iter().filter_map(|missing| self.offer.entries().get(missing.index));
-        let links = self
-            .offer
-            .entries()
-            .iter()
-            .filter(|entry| matches!(entry.what, OfferedWhat::Link { .. }));
-        let marks = files.chain(links).filter_map(|entry| {
+        let copies = self.copies.iter().map(|(index, _)| *index);
+        let links = self.links.iter().copied();
+        let taken = self.missing.iter().map(|missing| missing.index).chain(copies).chain(links);
+        let files = taken.filter_map(|index| self.offer.entries().get(index));
+        let marks = files.filter_map(|entry| {
             let digest = match &entry.what {
                 OfferedWhat::File { digest, .. } => *digest,
                 OfferedWhat::Link { target } => digest_of_bytes(target.as_bytes()),
@@ -251,25 +281,6 @@ impl Deposit {
         Ok(marked.map_err(|error| fail(error, Path::new("origins"), "write"))?)
     }
 
-    /// Begins to receive one of the missing files.
-    pub fn receive(&self, index: usize) -> Result<Incoming<'_>, DepositError> {
-        let asked = self.missing.iter().any(|missing| missing.index == index);
-        let entry = self.offer.entries().get(index).filter(|_| asked);
-        let Some(entry) = entry else { return Err(DepositError::NotAsked { index }) };
-        let OfferedWhat::File { size, mode, mtime_ms, digest } = entry.what else {
-            return Err(DepositError::NotAsked { index });
-        };
-        let path = self.staged(&digest);
-        if !lock(&self.store.receiving).insert(path.clone()) {
-            return Err(DepositError::Busy { path: entry.path.clone() });
-        }
-        // From here on dropping it ends the claim.
-        let claim = Claim { deposit: self, path };
-        let opened = open_staged(&claim.path, size, self.options.resume);
-        let (file, hasher, len) = opened.map_err(|error| fail(error, &claim.path, "write"))?;
-        Ok(Incoming { claim, entry, size, mode, mtime_ms, digest, file, hasher, len })
-    }
-
     /// Each computer has parts of its own: nobody can spoil another's.
     fn staged(&self, digest: &Digest) -> PathBuf {
         self.store.staging().join(format!("{}-{digest}", self.options.by))
@@ -278,16 +289,24 @@ impl Deposit {
     /// Makes folders and links. To be called once everything missing was received; the counts are
     /// those of the whole download.
     pub fn finish(&self) -> Result<DepositCounts, DepositError> {
+        let received = lock(&self.received).len();
+        if received < self.missing.len() {
+            let (received, expected) = (received, self.missing.len());
+            return Err(DepositError::Incomplete { received, expected });
+        }
         let mut cursor = self.destination()?;
+        for (index, first) in &self.copies {
+            self.copy(&mut cursor, *index, *first)?;
+        }
         let mut counts = DepositCounts {
             skipped: self.skipped,
-            received_files: self.received_files.load(Ordering::Relaxed),
+            received_files: self.missing.len() as u64,
             received_bytes: self.received_bytes.load(Ordering::Relaxed),
             ..DepositCounts::default()
         };
         let mut modes = BTreeMap::new();
         let mut files = 0;
-        for entry in self.offer.entries() {
+        for (index, entry) in self.offer.entries().iter().enumerate() {
             let (above, name) = split(&entry.path);
             let at = cursor.path(&above, &name);
             let fail = |error| FileError::of(error, &at, "create");
@@ -303,7 +322,7 @@ impl Deposit {
                 }
                 OfferedWhat::Link { target } => {
                     files += 1;
-                    if !leads_out(&entry.path, target) {
+                    if self.links.binary_search(&index).is_ok() {
                         let folder = cursor.create(&above).map_err(fail)?;
                         self.make_link(folder, &name, target)?;
                     }
@@ -321,6 +340,36 @@ impl Deposit {
         Ok(counts)
     }
 
+    /// A file whose bytes another one brought.
+    fn copy(&self, cursor: &mut Cursor, index: usize, first: usize) -> Result<(), DepositError> {
+        let entries = self.offer.entries();
+        let (Some(entry), Some(first)) = (entries.get(index), entries.get(first)) else {
+            return Err(DepositError::NotAsked { index });
+        };
+        let OfferedWhat::File { mode, mtime_ms, digest, .. } = entry.what else {
+            return Err(DepositError::NotAsked { index });
+        };
+        let ((from_above, from_name), (above, name)) = (split(&first.path), split(&entry.path));
+        let at = cursor.path(&above, &name);
+        let wrong = |error| FileError::of(error, &at, "write");
+        let from = cursor.base().open_below(&from_above).map_err(wrong)?;
+        let part = self.part(&digest);
+        let folder = cursor.create(&above).map_err(wrong)?;
+        discard(folder, &part);
+        from.copy_to(&from_name, folder, &part, &mut || Ok(()))
+            .and_then(|()| folder.adjust(&part, mode | 0o400, mtime_ms.saturating_mul(1_000_000)))
+            .map_err(wrong)?;
+        let placed = put_in_place(folder, &part, &name, self.placing());
+        if !matches!(placed, Ok(true)) {
+            discard(folder, &part);
+        }
+        Ok(placed.map(drop)?)
+    }
+
+    fn part(&self, digest: &Digest) -> OsString {
+        OsString::from(format!("{PART_PREFIX}{}-{digest}", self.options.by))
+    }
+
     fn make_link(
         &self,
         folder: &machine::Folder,
@@ -334,8 +383,7 @@ impl Deposit {
             return Ok(());
         }
         let part = OsString::from(format!("{PART_PREFIX}link-{}", self.options.by));
-        // Left by an attempt that was cut.
-        let _ = folder.remove(&part);
+        discard(folder, &part);
         folder.make_link(&part, target.as_ref(), false).map_err(fail)?;
         put_in_place(folder, &part, name, self.placing()).map(drop)
     }
@@ -353,130 +401,9 @@ impl Deposit {
     }
 }
 
-/// What is being received, so that nobody else writes the same part.
-#[derive(Debug)]
-struct Claim<'a> {
-    deposit: &'a Deposit,
-    path: PathBuf,
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let receiving = &self.deposit.store.receiving;
-        receiving.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
-    }
-}
-
-/// A file that is being received. Dropped before its end, what has come is kept.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    claim: Claim<'a>,
-    entry: &'a Offered,
-    size: u64,
-    mode: u32,
-    mtime_ms: i64,
-    digest: Digest,
-    file: File,
-    hasher: blake3::Hasher,
-    len: u64,
-}
-
-impl Incoming<'_> {
-    /// Where the next byte belongs.
-    pub fn offset(&self) -> u64 {
-        self.len
-    }
-
-    /// How many bytes are still to come.
-    pub fn left(&self) -> u64 {
-        self.size - self.len
-    }
-
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), DepositError> {
-        if bytes.len() as u64 > self.left() {
-            return Err(DepositError::TooLong { path: self.entry.path.clone() });
-        }
-        if let Err(error) = self.file.write_all(bytes) {
-            // On a full disk the room is needed; otherwise it is unknown what was written.
-            let _ = fs::remove_file(&self.claim.path);
-            return Err(fail(error, &self.claim.path, "write").into());
-        }
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
-        self.claim.deposit.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Verifies what has come and puts it into the depot.
-    pub fn finish(self) -> Result<(), DepositError> {
-        if self.len < self.size {
-            return Err(DepositError::Short { path: self.entry.path.clone() });
-        }
-        if digest_of(&self.hasher) != self.digest {
-            // Worth nothing; should it stay, the next attempt finds out again.
-            let _ = fs::remove_file(&self.claim.path);
-            return Err(DepositError::Damaged { path: self.entry.path.clone() });
-        }
-        let deposit = self.claim.deposit;
-        let mut cursor = deposit.destination()?;
-        let (above, name) = split(&self.entry.path);
-        let at = cursor.path(&above, &name);
-        let wrong = |error| FileError::of(error, &at, "write");
-        let folder = cursor.create(&above).map_err(wrong)?;
-        let mtime_ns = self.mtime_ms.saturating_mul(1_000_000);
-        // The depot's owner can always read it.
-        folder.finish(&self.file, self.mode | 0o400, mtime_ns).map_err(wrong)?;
-        let part = OsString::from(format!("{PART_PREFIX}{}-{}", deposit.options.by, self.digest));
-        carry_over(&self.claim.path, folder, &part, mtime_ns).map_err(wrong)?;
-        let placed = put_in_place(folder, &part, &name, deposit.placing());
-        if !matches!(placed, Ok(true)) {
-            // Not placed, so of no use; the error below, if any, says more.
-            let _ = folder.remove(&part);
-        }
-        placed?;
-        deposit.received_files.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// From the staging area beside its place in the depot, whatever disks these are on.
-fn carry_over(
-    staged: &Path,
-    folder: &machine::Folder,
-    part: &OsString,
-    mtime_ns: i64,
-) -> io::Result<()> {
-    let parent = staged.parent().ok_or(io::ErrorKind::NotFound)?;
-    let name = staged.file_name().ok_or(io::ErrorKind::NotFound)?;
-    let staging = machine::Folder::open(parent)?;
-    match staging.rename(name, folder, part, Existing::Replace) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-        renamed => return renamed,
-    }
-    match folder.remove(part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    staging.copy_to(name, folder, part, &mut || Ok(()))?;
-    folder.adjust(part, staging.look(name)?.map_or(0o600, |meta| meta.mode), mtime_ns)?;
-    staging.remove(name)
-}
-
-fn open_staged(path: &Path, size: u64, resume: bool) -> io::Result<(File, blake3::Hasher, u64)> {
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let found = file.metadata()?.len();
-    if !resume || found > size {
-        file.set_len(0)?;
-        return Ok((file, hasher, 0));
-    }
-    let len = read_chunks(&mut file, size, |bytes| {
-        hasher.update(bytes);
-        Ok(())
-    })?;
-    file.seek(SeekFrom::Start(len))?;
-    Ok((file, hasher, len))
+/// A part of no use, often not there. That it cannot be removed shows when it is made anew.
+fn discard(folder: &machine::Folder, part: &OsStr) {
+    let _ = folder.remove(part);
 }
 
 /// Whether a link in `path` leads out of the offered folder, judged by its text alone.
