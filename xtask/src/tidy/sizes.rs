@@ -101,13 +101,25 @@ fn over(sources: &[Source]) -> Over {
                 add("function", &format!(" {name}"), lines, source.line_of(at));
             }
         }
-        let wide = |(_, line): &(usize, &str)| line.chars().count() > COLUMNS_MAX;
-        let wide: Vec<_> = source.text.lines().enumerate().filter(wide).collect();
+        let wide: Vec<_> = source
+            .text
+            .lines()
+            .zip(source.code.lines())
+            .enumerate()
+            .filter(|(_, (text, code))| is_wide(text, code))
+            .collect();
         if let Some((first, _)) = wide.first() {
             add("columns", "", wide.len(), first + 1);
         }
     }
     over
+}
+
+/// Too wide as code or as a comment; a line within a quoted text is data.
+fn is_wide(text: &str, code: &str) -> bool {
+    let is_comment = text.trim_start().starts_with("//");
+    let shown = if is_comment { text } else { code.trim_end() };
+    shown.chars().count() > COLUMNS_MAX
 }
 
 fn lines_of_code(code: &str) -> usize {
