@@ -1,1 +1,112 @@
-fn main() {}
+//! `deskhand-agent`: the agent of one machine.
+//!
+//! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.
+
+mod arguments;
+mod print;
+mod stop;
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+
+use agent::enroll::{Enrolment, enroll};
+use agent::state::StateFolder;
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use trust::Token;
+
+use arguments::{Arguments, Command, EnrollArguments, RunArguments, StatusArguments};
+
+/// Threads for file activities and transfers, only started when needed.
+const BLOCKING_THREADS_MAX: usize = 8;
+const STACK_BYTES: usize = 512 << 10;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("deskhand-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(arguments: Arguments) -> Result<()> {
+    let filter = EnvFilter::try_new(&arguments.log)
+        .with_context(|| format!("`{}` is no log level", arguments.log))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match arguments.command {
+        Command::Enroll(wish) => runtime()?.block_on(enrol(wish)),
+        Command::Run(what) => {
+            let runtime = runtime()?;
+            let done = runtime.block_on(run(what));
+            // A thread in the middle of a file ends with the program, as after a death.
+            runtime.shutdown_background();
+            done
+        }
+        Command::Status(what) => status(&what),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .context("cannot start")
+}
+
+fn folder(state: Option<std::path::PathBuf>) -> Result<StateFolder> {
+    let path = state.unwrap_or_else(StateFolder::standard);
+    let path = std::path::absolute(&path)
+        .with_context(|| format!("{} is no folder", path.display()))?;
+    Ok(StateFolder::at(path))
+}
+
+async fn enrol(wish: EnrollArguments) -> Result<()> {
+    let text = match wish.token.as_deref() {
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("no token on standard input")?;
+            text
+        }
+        Some(text) => text.to_owned(),
+        None => {
+            return Err(anyhow!(
+                "a token is needed: make one with `deskhand token create` on the server and give it \
+                 with --token, or in DESKHAND_TOKEN"
+            ));
+        }
+    };
+    let token = Token::parse(&text).context("the token cannot be used")?;
+    let enrolment = Enrolment { token, server: wish.server, name: wish.name };
+    let done = enroll(&folder(wish.state)?, &enrolment).await?;
+    println!("enrolled as {} ({})", done.name, done.computer);
+    println!("server          {}", done.server);
+    println!("deployment key  {}", done.deployment_key);
+    println!("this agent's    {}", done.agent_key);
+    Ok(())
+}
+
+async fn run(what: RunArguments) -> Result<()> {
+    let stop = stop::asked().context("cannot listen for signals")?;
+    Ok(agent::run::run(folder(what.state)?, what.root, stop).await?)
+}
+
+fn status(what: &StatusArguments) -> Result<()> {
+    let status = agent::status::read(&folder(what.state.clone())?)?;
+    if what.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print::status(&status);
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What people type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The agent of one machine: carries out what the deployment server sends, and reports.
+#[derive(Debug, Parser)]
+#[command(name = "deskhand-agent", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What is logged to standard error: error, warn, info, debug, trace or off.
+    #[arg(long, global = true, default_value = "info", env = "DESKHAND_LOG", value_name = "LEVEL")]
+    pub log: String,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make this machine a computer on record at a server.
+    Enroll(EnrollArguments),
+    /// Run until stopped. Commands in progress end with the agent and are reported as interrupted.
+    Run(RunArguments),
+    /// Who this machine is, whether it is connected, and what it is doing.
+    Status(StatusArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnrollArguments {
+    /// The token from `deskhand token create`; `-` reads it from standard input.
+    #[arg(long, env = "DESKHAND_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// The server's address, tried before those in the token.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server: Option<String>,
+    /// The name this computer would like; its host name otherwise.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The agent's own folder.
+    #[arg(long, value_name = "DIR", env = "DESKHAND_AGENT_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The agent's own folder.
+    #[arg(long, value_name = "DIR", env = "DESKHAND_AGENT_STATE")]
+    pub state: Option<PathBuf>,
+    /// Put all paths of activities under this folder. No sandbox: commands are not confined.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The agent's own folder.
+    #[arg(long, value_name = "DIR", env = "DESKHAND_AGENT_STATE")]
+    pub state: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,358 @@
+//! The agent's loop: what happened goes in, what was decided becomes durable, then it is done.
+//!
+//! Owns the [`Taker`] and the runs on disk. When something cannot be made durable nothing of the
+//! batch is acted on: the taker is dropped, opened again from disk, and told once more what only this
+//! agent knows, the ends of activities. Their commands are not disturbed by that.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::RunId;
+use tokio::sync::{mpsc, oneshot};
+use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent, ToServer};
+use trust::{Signed, TrustDocument};
+use wire::{FromAgent, Hello, Protocols};
+use workflow::{ActivityName, Context, EffectId, Kind, Report, Workflow};
+
+use crate::backoff::Backoff;
+use crate::clock::now;
+use crate::dial::Dialer;
+use crate::effect::{Job, plan_name};
+use crate::effects::{Effects, end_marked};
+use crate::state::{CommitError, Counter, LoadError, Loaded, Runs, StateFolder, store_trust};
+
+/// Inputs that are stepped and made durable together.
+const BATCH_MAX: usize = 256;
+/// The clock may be set, and sleep of the machine passes unseen by timers: looked at that often
+/// while something waits for an instant.
+const LOOK: Duration = Duration::from_secs(30);
+/// Room on the disk without which no run is taken.
+const ROOM_MIN: u64 = 1 << 20;
+
+/// A hello, and which opening of the disk it speaks of; or why there is none.
+pub(crate) type HelloAnswer = Result<(Box<Hello>, u64), String>;
+
+/// What happened.
+pub(crate) enum Input {
+    /// The link wants to say hello.
+    Hello(oneshot::Sender<HelloAnswer>),
+    /// A server has welcomed the hello of that generation.
+    Linked { generation: u64, outbox: mpsc::UnboundedSender<FromAgent>, trust: Option<Vec<u8>> },
+    Unlinked,
+    Message(ToAgent),
+    Ended { effect: EffectId, report: Report },
+}
+
+/// What a driver is made of.
+pub(crate) struct Parts {
+    pub folder: StateFolder,
+    pub me: Me,
+    pub trust: TrustDocument,
+    pub dialer: Arc<Dialer>,
+    pub effects: Effects,
+    pub counter: Counter,
+    pub inputs: mpsc::Receiver<Input>,
+}
+
+pub(crate) struct Driver {
+    folder: StateFolder,
+    dialer: Arc<Dialer>,
+    effects: Effects,
+    counter: Counter,
+    inputs: mpsc::Receiver<Input>,
+    runs: Runs,
+    taker: Taker,
+    /// None while there is no link.
+    outbox: Option<mpsc::UnboundedSender<FromAgent>>,
+    /// Counts how often the disk was opened; a hello of an earlier generation is void.
+    generation: u64,
+    hellos: Vec<oneshot::Sender<HelloAnswer>>,
+    /// Ends that have been stepped and are not yet durable.
+    unrecorded: BTreeMap<EffectId, Report>,
+    /// Ends of what could not be begun.
+    refused: Vec<(EffectId, Report)>,
+}
+
+fn parse(definition: &[u8]) -> Result<Workflow, String> {
+    wire::definition::decode(definition).map_err(|error| error.to_string())
+}
+
+impl Driver {
+    /// Opens what is on disk.
+    pub(crate) fn open(parts: Parts) -> Result<Self, LoadError> {
+        let Parts { folder, me, trust, dialer, effects, counter, inputs } = parts;
+        let (runs, taker) = open(&folder, me, trust)?;
+        Ok(Self {
+            folder,
+            dialer,
+            effects,
+            counter,
+            inputs,
+            runs,
+            taker,
+            outbox: None,
+            generation: 0,
+            hellos: Vec::new(),
+            unrecorded: BTreeMap::new(),
+            refused: Vec::new(),
+        })
+    }
+
+    /// Goes on until `stop` is ready.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        let mut settled = self.settle();
+        loop {
+            if let Err(error) = settled {
+                let wait = backoff.step();
+                let again = wait.as_millis();
+                tracing::error!("{error}; nothing was begun, tried again in {again} ms");
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = &mut stop => return,
+                }
+                settled = self.reopen();
+                continue;
+            }
+            backoff.reset();
+            self.answer_hellos();
+            let input = tokio::select! {
+                biased;
+                () = &mut stop => return,
+                input = self.inputs.recv() => input,
+                () = due(self.taker.poll_timeout()) => None,
+            };
+            input.into_iter().for_each(|input| self.take_in(input));
+            for _ in 0..BATCH_MAX {
+                let Ok(input) = self.inputs.try_recv() else { break };
+                self.take_in(input);
+            }
+            if self.taker.poll_timeout().is_some_and(|at| at <= now()) {
+                self.taker.handle(TakerInput::Tick, now());
+            }
+            settled = self.settle();
+        }
+    }
+
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Hello(answer) => self.hellos.push(answer),
+            Input::Linked { generation, outbox, trust } => {
+                // A dropped outbox ends its link; the next hello speaks of what is here now.
+                if generation == self.generation {
+                    trust.into_iter().for_each(|trust| self.renew_trust(&trust));
+                    self.outbox = Some(outbox);
+                    self.taker.handle(TakerInput::Linked, now());
+                }
+            }
+            Input::Unlinked => {
+                self.outbox = None;
+                self.taker.handle(TakerInput::Unlinked, now());
+            }
+            Input::Message(message) => self.hear(message),
+            Input::Ended { effect, report } => {
+                self.unrecorded.insert(effect, report.clone());
+                self.taker.handle(TakerInput::Ended { effect, report }, now());
+            }
+        }
+    }
+
+    /// A run that the disk has no room for is refused, with the reason, rather than waited for.
+    fn hear(&mut self, message: ToAgent) {
+        if let ToAgent::Give(give) = &message
+            && !self.taker.runs().any(|(package, _)| package.run == give.run)
+        {
+            let size = give.definition.len() + give.frames.iter().map(Vec::len).sum::<usize>();
+            let need = ROOM_MIN + size as u64;
+            let free = machine::disk_free(self.folder.path()).unwrap_or(u64::MAX);
+            if free < need {
+                let (run, epoch) = (give.run, give.epoch);
+                let reason = no_room(&self.folder);
+                tracing::error!("run {run} not taken: {reason}");
+                self.send(FromAgent::Run(ToServer::Refused { run, epoch, reason }));
+                return;
+            }
+        }
+        self.taker.handle(TakerInput::Message(message), now());
+    }
+
+    fn renew_trust(&mut self, bytes: &[u8]) {
+        let renewed = (|| {
+            let signed = Signed::decode(bytes).map_err(|error| error.to_string())?;
+            let next = self.taker.trust().succeeds(&signed, now());
+            let next = next.map_err(|error| error.to_string())?;
+            store_trust(&self.folder, &signed).map_err(|error| error.to_string())?;
+            Ok::<_, String>(next)
+        })();
+        match renewed {
+            Ok(trust) => {
+                tracing::info!("trust document {} is in force", trust.number());
+                self.dialer.renew_trust(trust.clone());
+                self.taker.renew_trust(trust);
+            }
+            Err(why) => tracing::warn!("a new trust document is not taken: {why}"),
+        }
+    }
+
+    /// Makes durable what was decided and acts on it, until nothing is left.
+    fn settle(&mut self) -> Result<(), CommitError> {
+        loop {
+            let writes: Vec<_> = std::iter::from_fn(|| self.taker.poll_write()).collect();
+            if !writes.is_empty() {
+                self.runs.commit(writes)?;
+            }
+            while let Some(order) = self.taker.poll_order() {
+                self.act(order);
+            }
+            for effect in std::mem::take(&mut self.unrecorded).into_keys() {
+                self.effects.forget(effect);
+                // Most have none.
+                let _ = std::fs::remove_file(self.plan_of(effect));
+            }
+            if self.refused.is_empty() {
+                return Ok(());
+            }
+            for (effect, report) in std::mem::take(&mut self.refused) {
+                self.taker.handle(TakerInput::Ended { effect, report }, now());
+            }
+        }
+    }
+
+    fn plan_of(&self, effect: EffectId) -> std::path::PathBuf {
+        self.runs.folder_of(effect.run).join(plan_name(effect))
+    }
+
+    fn act(&mut self, order: TakerOrder) {
+        match order {
+            TakerOrder::Send(message) => self.send(FromAgent::Run(message)),
+            TakerOrder::Begin { effect, activity, workflow, context } => {
+                self.begin(effect, &activity, &workflow, *context);
+            }
+            TakerOrder::Recover { effect } => self.effects.recover(effect),
+            TakerOrder::Interrupt { effect } => self.effects.interrupt(effect),
+            TakerOrder::Note { run, text } => tracing::warn!("run {run}: {text}"),
+            TakerOrder::Over { run } => self.say_over(run),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        effect: EffectId,
+        activity: &ActivityName,
+        workflow: &Workflow,
+        context: Context,
+    ) {
+        if self.effects.is_known(effect) {
+            return;
+        }
+        let Some(definition) = workflow.activities.get(activity) else { return };
+        if !self.runs.has_room(effect.run) {
+            let report = Report::error(no_room(&self.folder));
+            self.refused.push((effect, report));
+            return;
+        }
+        tracing::info!("run {}: {activity} begins ({})", effect.run, definition.kind.name());
+        let is_upload = matches!(definition.kind, Kind::Upload { .. });
+        let depot = if is_upload { self.taker.depot_root(effect.run) } else { None };
+        let folder = Some(self.runs.folder_of(effect.run));
+        let activity = definition.clone();
+        self.effects.begin(Job { effect, activity, context, depot, folder });
+    }
+
+    fn say_over(&self, run: RunId) {
+        let found = self.taker.runs().find(|(package, _)| package.run == run);
+        let outcome = found.and_then(|(_, run)| run.state().outcome());
+        match outcome {
+            Some((outcome, Some(reason))) => tracing::info!("run {run}: {outcome}: {reason}"),
+            Some((outcome, None)) => tracing::info!("run {run}: {outcome}"),
+            None => tracing::info!("run {run}: over"),
+        }
+    }
+
+    fn send(&mut self, message: FromAgent) {
+        if let Some(outbox) = &self.outbox
+            && outbox.send(message).is_err()
+        {
+            // The link is gone and will say so.
+            self.outbox = None;
+        }
+    }
+
+    /// Only now, when all that the holdings tell is durable.
+    fn answer_hellos(&mut self) {
+        for answer in std::mem::take(&mut self.hellos) {
+            let hello = self.counter.next().map(|counter| self.hello(counter));
+            let hello = hello
+                .map(|hello| (Box::new(hello), self.generation))
+                .map_err(|error| format!("the connection counter cannot be written: {error}"));
+            // The link may have been given up meanwhile.
+            let _ = answer.send(hello);
+        }
+    }
+
+    fn hello(&self, counter: u64) -> Hello {
+        Hello {
+            protocols: Protocols::OURS,
+            agent_version: crate::VERSION.to_owned(),
+            capabilities: wire::definition::capabilities().into_iter().collect(),
+            counter,
+            boot_id: machine::boot_id().unwrap_or_default(),
+            facts: machine::facts(),
+            trust_number: self.taker.trust().number(),
+            holdings: self.taker.holdings(),
+        }
+    }
+
+    /// Drops everything that is not durable and begins again from disk.
+    fn reopen(&mut self) -> Result<(), CommitError> {
+        self.outbox = None;
+        self.generation += 1;
+        self.hellos.clear();
+        self.refused.clear();
+        let (me, trust) = (self.taker.me().clone(), self.taker.trust().clone());
+        let (runs, taker) = open(&self.folder, me, trust).map_err(CommitError::from)?;
+        (self.runs, self.taker) = (runs, taker);
+        for (effect, report) in &self.unrecorded {
+            let (effect, report) = (*effect, report.clone());
+            self.taker.handle(TakerInput::Ended { effect, report }, now());
+        }
+        self.settle()
+    }
+}
+
+/// Ready at the instant, or a little earlier; never without one.
+pub(crate) async fn due(at: Option<model::Timestamp>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(now()).as_duration().min(LOOK)).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn no_room(folder: &StateFolder) -> String {
+    format!("no space left on the disk for the agent's folder {}", folder.path().display())
+}
+
+/// Reads the runs on disk; what makes no sense is set aside, and what it left running is ended.
+fn open(folder: &StateFolder, me: Me, trust: TrustDocument) -> Result<(Runs, Taker), LoadError> {
+    let Loaded { mut runs, kept, spent, mut aside, spent_damaged } =
+        Runs::load(folder.path(), now())?;
+    if spent_damaged > 0 {
+        tracing::error!(
+            "{spent_damaged} entries of the list of used warrants are damaged: these warrants \
+             could be used once more"
+        );
+    }
+    let (taker, refused) = Taker::open(me, trust, spent, parse, kept);
+    for travel::SetAside { run, why } in refused {
+        aside.push(runs.set_aside(run, why)?);
+    }
+    for found in aside {
+        let (run, why, place) = (found.run, found.why, found.folder.display());
+        tracing::error!("run {run} is set aside and not gone on with: {why}; see {place}");
+        tokio::spawn(async move { end_marked(&run.to_string()).await });
+    }
+    Ok((runs, taker))
+}

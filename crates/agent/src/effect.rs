@@ -1,0 +1,103 @@
+//! Carrying out one activity on this machine: parameters rendered, the machine asked, a report made.
+//!
+//! Owns nothing that lasts but the plan files of what may be carried out again. Never decides whether
+//! an activity is carried out; whoever calls has made its beginning durable. Everything that goes
+//! wrong becomes a report, in a sentence.
+
+mod capture;
+mod execute;
+mod files;
+mod render;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::Digest;
+use tokio_util::sync::CancellationToken;
+use wire::Log;
+use workflow::{Activity, Context, EffectId, Event, Report};
+
+use crate::transfer::Transfers;
+use render::Task;
+
+/// Where pieces of output go.
+pub(crate) type Show = Arc<dyn Fn(Log) + Send + Sync>;
+
+/// What carries activities out.
+pub(crate) struct Doer {
+    /// Stands for the machine's root in every path.
+    pub root: Option<PathBuf>,
+    pub show: Show,
+    /// None where there is no server.
+    pub transfers: Option<Transfers>,
+}
+
+/// One activity to be carried out.
+pub(crate) struct Job {
+    pub effect: EffectId,
+    pub activity: Activity,
+    pub context: Context,
+    /// The tree that the run's warrant lets it draw from.
+    pub depot: Option<Digest>,
+    /// The run's own folder, for what must outlive this agent's death.
+    pub folder: Option<PathBuf>,
+}
+
+/// The file of a plan or a part that belongs to an effect.
+pub(crate) fn plan_name(effect: EffectId) -> String {
+    format!("{}.{}.plan", effect.attempt, effect.visit)
+}
+
+impl Doer {
+    /// Carries an activity out and says how it ended; `cancel` ends it and all it started.
+    pub(crate) async fn carry_out(&self, job: Job, cancel: &CancellationToken) -> Report {
+        let Job { effect, activity, context, depot, folder } = job;
+        let root = self.root.as_deref();
+        let task = match render::render(effect, &activity.kind, &context, root) {
+            Ok(task) => task,
+            Err(error) => return Report::error(sentence(&error)),
+        };
+        let plan = folder.map(|folder| folder.join(plan_name(effect)));
+        match task {
+            Task::Execute { spec, log } => {
+                execute::run(effect, &spec, log, &self.show, cancel).await
+            }
+            Task::Files(operation) => files::run(operation, plan, cancel).await,
+            Task::Upload(upload) => match &self.transfers {
+                Some(transfers) => transfers.upload(effect, depot, upload, plan, cancel).await,
+                None => needs_server(),
+            },
+            Task::Download(download) => match &self.transfers {
+                Some(transfers) => transfers.download(effect, download, cancel).await,
+                None => needs_server(),
+            },
+            Task::Elsewhere => needs_server(),
+            Task::NotYet(name) => Report::error(format!("`{name}` is not in this version")),
+        }
+    }
+}
+
+fn needs_server() -> Report {
+    Report::error("this activity needs a server, and there is none here")
+}
+
+/// An error with what it came from, in one line.
+pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What is reported when an activity was ended before its end.
+pub(crate) fn interrupted() -> Report {
+    Report::of(Event::Interrupted)
+}

@@ -1,0 +1,134 @@
+//! Enrolment: a machine becomes a computer on record (AG-02, SK-04).
+//!
+//! The token is all there is to begin with: where the server is, what it must prove, and the secret
+//! that lets this machine in. Owns the order of things: keys are durable before the server hears of
+//! them, and the machine counts as enrolled only when all of it is.
+
+use model::ComputerId;
+use trust::{DecodeError, Fingerprint, Refusal, Signed, Token, TrustDocument};
+use wire::{Enroll, FromAgent, FromServer, Protocols};
+
+use crate::clock::now;
+use crate::dial::{self, DialError};
+use crate::link::{self, LinkError};
+use crate::state::{
+    FolderError, Identity, IdentityError, Keys, StateFolder, StoreIdentityError, load_or_make_keys,
+};
+
+/// How a machine shall be enrolled.
+#[derive(Debug)]
+pub struct Enrolment {
+    pub token: Token,
+    /// Tried before the addresses in the token.
+    pub server: Option<String>,
+    /// The name it would like; its host name otherwise.
+    pub name: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    pub computer: ComputerId,
+    pub name: String,
+    pub server: String,
+    /// The deployment key that is obeyed from now on.
+    pub deployment_key: Fingerprint,
+    pub agent_key: Fingerprint,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(
+        "this machine is enrolled already (as {name}); to enrol it anew, stop the agent and remove \
+         {}", .folder.display()
+    )]
+    Already { name: String, folder: std::path::PathBuf },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Store(#[from] StoreIdentityError),
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("the server refuses the enrolment ({code}): {reason}")]
+    Rejected { code: String, reason: String },
+    #[error("the server's trust document cannot be read: {0}")]
+    Document(#[from] DecodeError),
+    #[error("the server's trust document is not to be trusted: {0}")]
+    NotTrusted(#[from] Refusal),
+}
+
+/// Enrols this machine and keeps what it needs from then on in `folder`.
+pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, EnrollError> {
+    if Identity::is_there(folder) {
+        let name = Identity::load(folder)?.name;
+        return Err(EnrollError::Already { name, folder: folder.path().to_owned() });
+    }
+    folder.create()?;
+    let _lock = folder.lock()?;
+    let facts = machine::facts();
+    let host_name = facts.get("host_name").cloned().unwrap_or_default();
+    let name = wish.name.clone().unwrap_or_else(|| host_name.clone());
+    let label = if name.trim().is_empty() { "agent" } else { &name };
+    let keys = load_or_make_keys(folder, label)?;
+    let request = Enroll {
+        protocols: Protocols::OURS,
+        agent_version: crate::VERSION.to_owned(),
+        token: wish.token.id,
+        secret: *wish.token.secret.as_bytes(),
+        sealing_key: *keys.sealing.public().as_bytes(),
+        name,
+        facts,
+    };
+    let (server, answer) = ask(wish, &keys, request).await?;
+    let (computer, name, trust) = match answer {
+        FromServer::Enrolled { computer, name, trust } => (computer, name, trust),
+        FromServer::Rejected { code, reason } => {
+            return Err(EnrollError::Rejected { code, reason });
+        }
+        FromServer::Welcome { .. } | FromServer::Run(_) => {
+            return Err(LinkError::Unexpected.into());
+        }
+    };
+    let signed = Signed::decode(&trust)?;
+    let deployment_key = wish.token.deployment_key;
+    let trust = TrustDocument::pinned(&signed, deployment_key, now())?;
+    let agent_key = keys.signing.verifying_key().fingerprint();
+    let servers = addresses(wish);
+    let identity = Identity { computer, name, servers, signing: keys.signing, trust };
+    identity.store(folder, &signed)?;
+    Ok(Enrolled { computer, name: identity.name, server, deployment_key, agent_key })
+}
+
+fn addresses(wish: &Enrolment) -> Vec<String> {
+    let mut all: Vec<String> = wish.server.iter().cloned().collect();
+    for server in &wish.token.servers {
+        if !all.contains(server) {
+            all.push(server.clone());
+        }
+    }
+    all
+}
+
+async fn ask(
+    wish: &Enrolment,
+    keys: &Keys,
+    request: Enroll,
+) -> Result<(String, FromServer), EnrollError> {
+    let connector = dial::connector(&[wish.token.deployment_key], &keys.signing)?;
+    let mut failed = DialError::NoAddress;
+    for server in addresses(wish) {
+        match dial::open(&server, &connector).await {
+            Ok(connection) => {
+                let mut socket = link::open(connection).await?;
+                let answer = link::ask(&mut socket, FromAgent::Enroll(request)).await?;
+                return Ok((server, answer));
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed.into())
+}

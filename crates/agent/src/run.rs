@@ -1,0 +1,98 @@
+//! Running an enrolled agent until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use travel::Me;
+
+use crate::dial::Dialer;
+use crate::driver::{Driver, Parts};
+use crate::effect::Doer;
+use crate::effects::Effects;
+use crate::link::Link;
+use crate::logs::Logs;
+use crate::state::{Counter, FolderError, Identity, IdentityError, LoadError, StateFolder};
+use crate::transfer::Transfers;
+
+/// Inputs that wait; whoever has more waits with them.
+const INPUTS_MAX: usize = 64;
+
+/// Why an agent could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("{} cannot be used: {source}", .path.display())]
+    State { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("{}, which stands for the machine's root, cannot be made: {source}", .path.display())]
+    Root { path: PathBuf, source: io::Error },
+}
+
+/// Runs the agent that is enrolled in `folder` until `stop` is ready. Activities act below `root`,
+/// where one is given.
+pub async fn run(
+    folder: StateFolder,
+    root: Option<PathBuf>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let identity = Identity::load(&folder)?;
+    folder.create()?;
+    let _lock = folder.lock()?;
+    let root = root.map(make_root).transpose()?;
+    let counter_path = folder.file("counter");
+    let counter = Counter::open(&counter_path)
+        .map_err(|source| RunError::State { path: counter_path, source })?;
+    let me = Me {
+        computer: identity.computer,
+        key: identity.signing.verifying_key(),
+        told: BTreeMap::from([
+            ("present".to_owned(), "true".to_owned()),
+            ("version".to_owned(), crate::VERSION.to_owned()),
+        ]),
+    };
+    let (said, inputs) = mpsc::channel(INPUTS_MAX);
+    let (linked, is_linked) = watch::channel(false);
+    let logs = Arc::new(Logs::open(folder.file("logs")));
+    let dialer =
+        Arc::new(Dialer::new(identity.servers, identity.signing, identity.trust.clone()));
+    let shown = logs.clone();
+    let doer = Doer {
+        root,
+        show: Arc::new(move |log| shown.push(log)),
+        transfers: Some(Transfers::new(dialer.clone(), folder.file("hashes"), is_linked)),
+    };
+    let effects = Effects::new(doer, said.clone());
+    let note = folder.file("status.json");
+    tracing::info!("agent {} of {} ({})", crate::VERSION, identity.name, identity.computer);
+    let driver = Driver::open(Parts {
+        folder,
+        me,
+        trust: identity.trust,
+        dialer: dialer.clone(),
+        effects,
+        counter,
+        inputs,
+    })?;
+    let link = Link { dialer, inputs: said, logs: logs.clone(), linked, note };
+    tokio::select! {
+        () = driver.run(stop) => {}
+        () = link.keep() => {}
+    }
+    // What was not sent waits on disk for the next start.
+    logs.unlinked();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn make_root(path: PathBuf) -> Result<PathBuf, RunError> {
+    let made = std::path::absolute(&path)
+        .and_then(|path| std::fs::create_dir_all(&path).map(|()| path));
+    made.map_err(|source| RunError::Root { path, source })
+}

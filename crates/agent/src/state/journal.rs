@@ -1,0 +1,109 @@
+//! One run's journal file: appended to, with room allocated ahead.
+//!
+//! The room ahead is what lets an activity's end be recorded although the disk has become full since
+//! it began. Zeros stand in it; whoever reads a journal takes them for nothing.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::durable::{allocate, is_full, open_private};
+
+/// Room that is kept for the end of an activity: two outputs at their limit, and the rest.
+const AHEAD: u64 = 192 << 10;
+/// Room is made in steps of this.
+const STEP: u64 = 256 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    /// Bytes of whole frames.
+    length: u64,
+    /// Bytes that can be written for sure; none where the file system promises nothing.
+    room: Option<u64>,
+}
+
+impl Journal {
+    /// A new file with its first frames, not yet durable.
+    pub(crate) fn create(path: &Path, frames: &[Vec<u8>]) -> io::Result<Self> {
+        let file = open_private(path)?;
+        let mut journal = Self { file, length: 0, room: None };
+        let bytes = frames.concat();
+        let room = bytes.len() as u64 + STEP;
+        journal.room = allocate(&journal.file, room)?.then_some(room);
+        journal.write(&bytes)?;
+        Ok(journal)
+    }
+
+    /// A file whose first `length` bytes were found sound; a torn tail is cut off, durably.
+    pub(crate) fn open(path: &Path, length: u64, bytes: &[u8]) -> io::Result<Self> {
+        let mut file = open_private(path)?;
+        let sound = usize::try_from(length).unwrap_or(usize::MAX);
+        let tail = bytes.get(sound..).unwrap_or_default();
+        if let Some(last) = tail.iter().rposition(|byte| *byte != 0) {
+            file.seek(SeekFrom::Start(length))?;
+            file.write_all(&vec![0; last + 1])?;
+            file.sync_data()?;
+        }
+        let total = bytes.len() as u64;
+        let mut journal = Self { file, length, room: None };
+        if allocate(&journal.file, total.max(1)).is_ok_and(|promised| promised) {
+            journal.room = Some(total);
+        }
+        Ok(journal)
+    }
+
+    /// Bytes of whole frames.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Writes frames behind those that are there, not yet durably. Whether there is room ahead of
+    /// them for more is asked by [`Self::has_room`].
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.length + bytes.len() as u64;
+        if let Some(room) = self.room
+            && room < end + AHEAD
+        {
+            match allocate(&self.file, end + STEP) {
+                Ok(promised) => self.room = promised.then_some(end + STEP),
+                Err(error) if is_full(&error) && end <= room => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.file.seek(SeekFrom::Start(self.length))?;
+        self.file.write_all(bytes)?;
+        self.length = end;
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Whether an activity that begins now can be recorded to its end.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let need = self.length + AHEAD;
+        if self.room.is_some_and(|room| room < need) {
+            let promised = allocate(&self.file, self.length + STEP);
+            if promised.is_ok_and(|promised| promised) {
+                self.room = Some(self.length + STEP);
+            }
+        }
+        self.room.is_none_or(|room| room >= need)
+    }
+
+    /// Takes back what was written behind `length`; the bytes become room again.
+    pub(crate) fn take_back(&mut self, length: u64, end: u64) {
+        let zeros = vec![0; usize::try_from(end.saturating_sub(length)).unwrap_or(0)];
+        let cut = self.file.seek(SeekFrom::Start(length)).and_then(|_| {
+            self.file.write_all(&zeros)?;
+            self.file.sync_data()
+        });
+        if cut.is_err() {
+            // Without room even for zeros the file ends before what was written.
+            let _ = self.file.set_len(length).and_then(|()| self.file.sync_data());
+        }
+        self.length = length;
+    }
+}
