@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)] // A test that cannot set its scene up fails there.
 
 mod executions;
+mod facts;
 mod file_operations;

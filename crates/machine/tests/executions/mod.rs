@@ -239,3 +239,23 @@ mod linux {
         assert_eq!(run(&spec).await.1, "--host x\n");
     }
 }
+
+#[cfg(windows)]
+mod windows {
+    use super::*;
+
+    #[tokio::test]
+    async fn batch_files_get_what_is_safe_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("show.bat");
+        std::fs::write(&file, "@echo off\r\necho [%~1]\r\n").unwrap();
+        let file = file.to_str().unwrap();
+        let (ended, out, _) = run(&list(&[file, "a b"])).await;
+        assert_eq!(ended.unwrap(), ExecuteEnd::Exited { code: 0 });
+        assert_eq!(out, "[a b]\n");
+        for word in ["\"&echo caught", "%PATH%", "a\nb"] {
+            let error = run(&list(&[file, word])).await.0.unwrap_err();
+            assert!(matches!(error, ExecuteError::BatchArgument { .. }), "{error}");
+        }
+    }
+}

@@ -432,3 +432,33 @@ fn names_that_are_no_text_are_files_too() {
     run(&Operation::Copy(place.transfer("from", "to", "odd*", PLAIN))).unwrap();
     assert!(place.path("to").join(name).exists());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_move_to_another_disk_copies_and_goes_on_after_a_cut() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::with(&["from/a", "from/sub/b"]);
+    std::os::unix::fs::symlink("a", place.path("from/link")).unwrap();
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    if device(other.path()) == device(&place.path("from")) {
+        return;
+    }
+    let to = other.path().join("to");
+    let transfer = Transfer {
+        to: Spot::absolute(to.to_str().unwrap(), None).unwrap(),
+        ..place.transfer("from", "unused", "", RECURSIVE)
+    };
+    let plan = FilePlan::of(&Operation::Move(transfer)).unwrap();
+    // As if it had been cut after copying and before removing.
+    fs::create_dir(&to).unwrap();
+    fs::copy(place.path("from/a"), to.join("a")).unwrap();
+    let time = fs::metadata(place.path("from/a")).unwrap().modified().unwrap();
+    fs::File::options().write(true).open(to.join("a")).unwrap().set_modified(time).unwrap();
+    for _ in 0..2 {
+        assert_eq!(plan.carry_out(&RUN).unwrap(), counts(3, 0));
+    }
+    assert_eq!(place.tree(), ["from/"]);
+    assert_eq!(fs::read_to_string(to.join("sub/b")).unwrap(), "from/sub/b");
+    assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("a"));
+}
