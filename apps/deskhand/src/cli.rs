@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, completions, computer, deploy, deployment, events, explain, group, keys, run, server,
-    token, workflow,
+    simulate, token, workflow,
 };
 
 /// Deskhand keeps a fleet of desktops and servers in order.
@@ -45,6 +45,8 @@ pub enum Command {
     Deployment(deployment::Args),
     /// Carry out a workflow file on this machine, without a server
     Run(run::Args),
+    /// Try a workflow on a pretended fleet, with faults on purpose
+    Simulate(simulate::Args),
     /// Who did what, what was refused and why
     Events(events::Args),
     /// Explain an error code

@@ -11,6 +11,7 @@ pub mod group;
 pub mod keys;
 pub mod run;
 pub mod server;
+pub mod simulate;
 pub mod token;
 pub mod workflow;
 
@@ -54,6 +55,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Deploy(args) => deploy::run(args).await,
         Command::Deployment(args) => deployment::run(args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Events(args) => events::run(args).await,
         Command::Keys(_) | Command::Explain(_) | Command::Completions(_) => Ok(DONE),
     }

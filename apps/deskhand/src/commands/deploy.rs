@@ -91,7 +91,7 @@ fn wish(args: &Args) -> Result<Option<NewDeployment>> {
 }
 
 /// A file that is there, or something that can only be meant as one.
-fn is_file(text: &str) -> bool {
+pub fn is_file(text: &str) -> bool {
     let is_yaml = text.ends_with(".yaml") || text.ends_with(".yml");
     is_yaml || text == "-" || std::path::Path::new(text).is_file()
 }

@@ -76,11 +76,11 @@ fn path(detail: &RunDetail) -> Result<()> {
             (0 | 1, visit) => format!(" (visit {visit})"),
             (attempt, visit) => format!(" (attempt {attempt}, visit {visit})"),
         };
-        let event = step.event.as_deref().unwrap_or("in progress");
+        let event = step.event.clone().map_or_else(|| "in progress".to_owned(), results::word);
         table.row([
             output::stamp(step.begin).into(),
             format!("{}{visit}", step.activity).into(),
-            Cell::state(event),
+            Cell::state(&event),
             output::took(Some(step.begin), step.end, now).into(),
             step.note.as_deref().unwrap_or_default().into(),
         ]);
