@@ -14,6 +14,8 @@ pub struct Rates {
     /// A message is lost though the link stands.
     pub loss: u32,
     pub duplicate: u32,
+    /// A message comes once more much later, over another link.
+    pub stale: u32,
     /// A message may overtake others.
     pub reorder: u32,
     /// A clock jumps when its node does something.
@@ -38,6 +40,7 @@ impl Rates {
                 write_failure: 500,
                 loss: 2_000,
                 duplicate: 2_000,
+                stale: 1_000,
                 reorder: 2_000,
                 clock_jump: 300,
                 told_twice: 10_000,
@@ -51,6 +54,7 @@ impl Rates {
                 write_failure: 15_000,
                 loss: 50_000,
                 duplicate: 60_000,
+                stale: 20_000,
                 reorder: 100_000,
                 clock_jump: 10_000,
                 told_twice: 100_000,
@@ -67,6 +71,7 @@ impl Rates {
         write_failure: 0,
         loss: 0,
         duplicate: 0,
+        stale: 0,
         reorder: 0,
         clock_jump: 0,
         told_twice: 0,

@@ -73,6 +73,18 @@ impl World {
             let message = Box::new(message.clone());
             self.queue.plan(at, Happening::AgentHears { agent, session, message });
         }
+        if self.strikes(self.rates.stale) {
+            let at = self.now + self.chance.below(3_600_000) as i64;
+            let message = Box::new(message.clone());
+            self.queue.plan(at, Happening::AgentHearsLate { agent, message });
+        }
+    }
+
+    /// What somebody kept back arrives over a link that it was not said on.
+    pub fn agent_hears_late(&mut self, agent: usize, message: ToAgent) {
+        if self.agents[agent].taker.is_some() {
+            self.agent_handles(agent, TakerInput::Message(message));
+        }
     }
 
     /// How often a message arrives: once, if nothing happens to it.

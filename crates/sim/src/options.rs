@@ -84,6 +84,10 @@ pub struct Options {
     pub has_people: bool,
     /// How many targets go on at once.
     pub max_targets: usize,
+    /// The warrant permits a run to begin so long after the deployment …
+    pub begin_within: Span,
+    /// … and to last so long.
+    pub run_limit: Span,
     /// Faults end by then, and what has not ended a hundred days later is told as unfinished.
     pub fault_time: Span,
     /// Whether [`crate::Outcome::events`] is wanted.
@@ -100,6 +104,8 @@ impl Options {
             doing: Doing::default(),
             has_people: false,
             max_targets: 1_000,
+            begin_within: Span::from_secs(30 * 86_400),
+            run_limit: Span::from_secs(200 * 86_400),
             fault_time: Span::from_secs(1_800),
             keeps_events: false,
         }

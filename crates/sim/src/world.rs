@@ -34,6 +34,7 @@ pub enum Happening {
     AgentWakes { agent: usize, at: i64 },
     AgentDials { agent: usize },
     AgentHears { agent: usize, session: u64, message: Box<ToAgent> },
+    AgentHearsLate { agent: usize, message: Box<ToAgent> },
     AgentLosesLink { agent: usize, session: u64 },
     AgentIsDone { agent: usize, token: u64, effect: EffectId, report: Report, is_own: bool },
     ServerStarts,
@@ -95,8 +96,8 @@ impl World {
             targets_root: tree.root(),
             targets_count: tree.count(),
             not_before: Timestamp::from_millis(BEGIN - 30 * DAY),
-            begin_until: Timestamp::from_millis(BEGIN + 30 * DAY),
-            run_limit: Span::from_secs(200 * 86_400),
+            begin_until: Timestamp::from_millis(BEGIN) + options.begin_within,
+            run_limit: options.run_limit,
             created_by: "simulator".into(),
             key: key.id(),
         };
@@ -168,6 +169,9 @@ impl World {
             Happening::AgentDials { agent } => self.agent_dials(agent),
             Happening::AgentHears { agent, session, message } => {
                 self.agent_hears(agent, session, *message);
+            }
+            Happening::AgentHearsLate { agent, message } => {
+                self.agent_hears_late(agent, *message);
             }
             Happening::AgentLosesLink { agent, session } => self.agent_loses_link(agent, session),
             Happening::AgentIsDone { agent, token, effect, report, is_own } => {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::Span;
 use sim::{Faults, Options};
 
 /// Seeds of each workflow in one run of the tests; more with `DESKHAND_SEEDS`.
@@ -38,6 +39,10 @@ fn options(text: &str, seed: u64) -> Options {
     };
     options.has_people = seed % 4 == 1;
     options.max_targets = 1 + (seed % 7) as usize;
+    if seed % 6 == 5 {
+        options.begin_within = Span::from_secs(1_800);
+        options.run_limit = Span::from_secs(1_500);
+    }
     options.doing.error = [20_000, 150_000][(seed % 2) as usize];
     options
 }

@@ -17,7 +17,7 @@ use trust::TargetTree;
 use workflow::journal::Chain;
 use workflow::{
     ActivityName, Context, Control, EffectId, Epoch, Input, Order, Owner, Phase, Record, Report,
-    Run, Side, Workflow,
+    Run, Side, Visit, Workflow,
 };
 
 use crate::message::{Give, Holding, ToAgent, ToServer};
@@ -383,13 +383,7 @@ impl Giver {
         for order in orders {
             match order {
                 deployment::Order::GiveUp { run, reason, .. } => {
-                    let outcome = Outcome::NotBegun;
-                    self.write(
-                        run,
-                        &Record::Closed { outcome, reason: Some(reason), at: now },
-                        now,
-                    );
-                    self.after(run, now);
+                    self.close(run, Outcome::NotBegun, reason, now);
                 }
                 deployment::Order::Control { run, number, control, .. } => {
                     self.control(run, number, control, now);
@@ -432,12 +426,25 @@ impl Giver {
         self.after(id, now);
     }
 
-    /// Appends a record that this server decided without the run's engine.
-    fn write(&mut self, id: RunId, record: &Record, now: Timestamp) {
+    /// Ends a run that this server decides about without the run's engine: it never began, was not
+    /// taken, or is lost. What the server does for it ends as well.
+    fn close(&mut self, id: RunId, outcome: Outcome, reason: String, now: Timestamp) {
         let Some(given) = self.runs.get_mut(&id) else { return };
-        if given.run.adopt(record).is_ok() {
-            self.frame(id, record, now);
+        let attempt = given.run.state().attempt();
+        let visits: Vec<Visit> = given.run.state().in_progress().keys().copied().collect();
+        let record = Record::Closed { outcome, reason: Some(reason), at: now };
+        if let Err(error) = given.run.adopt(&record) {
+            let (computer, text) = (given.computer, error.to_string());
+            return self.event("run", computer, id, &text);
         }
+        self.frame(id, &record, now);
+        for visit in visits {
+            let effect = EffectId { run: id, attempt, visit };
+            if self.effects.get(&effect) == Some(&Effect::Begun) {
+                self.orders.push_back(GiverOrder::Interrupt { effect });
+            }
+        }
+        self.after(id, now);
     }
 
     fn frame(&mut self, id: RunId, record: &Record, now: Timestamp) {
@@ -561,9 +568,7 @@ impl Giver {
             .map(|(computer, run, _)| (computer, run))
             .collect();
         for (computer, run) in begun {
-            let reason = Some(format!("closed as lost by {by}"));
-            self.write(run, &Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
-            self.after(run, now);
+            self.close(run, Outcome::Lost, format!("closed as lost by {by}"), now);
             self.send(computer, ToAgent::Fenced { run });
         }
     }

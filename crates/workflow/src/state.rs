@@ -283,7 +283,8 @@ impl State {
                 _ => Err(format!("epoch {} was not given", epoch.0)),
             },
             Record::Closed { outcome, .. }
-                if !self.in_progress.is_empty() && *outcome != Outcome::Lost =>
+                if !self.in_progress.is_empty()
+                    && !matches!(outcome, Outcome::Lost | Outcome::Refused) =>
             {
                 Err("activities are in progress".into())
             }

@@ -95,9 +95,7 @@ impl Giver {
                     "the machine came back without the run: its disk was wiped or restored"
                         .to_owned();
                 self.event("diverged", given.computer, id, &reason);
-                let reason = Some(reason);
-                self.write(id, &Record::Closed { outcome: Outcome::Lost, reason, at: now }, now);
-                self.after(id, now);
+                self.close(id, Outcome::Lost, reason, now);
             }
         }
     }
@@ -207,9 +205,7 @@ impl Giver {
         }
         let text = format!("the agent refused the run: {reason}");
         self.event("refused", given.computer, run, &text);
-        let reason = Some(reason);
-        self.write(run, &Record::Closed { outcome: Outcome::Refused, reason, at: now }, now);
-        self.after(run, now);
+        self.close(run, Outcome::Refused, reason, now);
     }
 
     fn asked(
