@@ -25,6 +25,8 @@ pub struct Laws {
     pub finished: BTreeSet<EffectId>,
     /// Runs an agent has taken, for ever.
     taken: BTreeSet<RunId>,
+    /// Runs whose hand-over somebody kept back and repeated later: refused at first, taken then.
+    pub given_late: BTreeSet<RunId>,
     /// Runs that had begun when slots were last counted.
     begun: usize,
 }
@@ -273,8 +275,16 @@ impl World {
         self.laws.broken.extend(broken);
     }
 
-    /// What says that it ended by itself was carried out, once.
+    /// What says that it ended by itself was carried out, once; of what was refused nothing was.
     fn witness(&self, run: RunId, records: &[Record]) -> Option<String> {
+        let is_refused = matches!(
+            records.last(),
+            Some(Record::Closed { outcome: Outcome::Refused | Outcome::NotBegun, .. })
+        );
+        let has_acted = self.laws.acted.keys().any(|effect| effect.run == run);
+        if is_refused && has_acted && !self.laws.given_late.contains(&run) {
+            return Some("something was done for a run that was refused".into());
+        }
         let mut state = State::default();
         for record in records {
             if let Record::Ended { visit, report, .. } = record {

@@ -83,6 +83,9 @@ impl World {
     /// What somebody kept back arrives over a link that it was not said on.
     pub fn agent_hears_late(&mut self, agent: usize, message: ToAgent) {
         if self.agents[agent].taker.is_some() {
+            if let ToAgent::Give(give) = &message {
+                self.laws.given_late.insert(give.run);
+            }
             self.agent_handles(agent, TakerInput::Message(message));
         }
     }

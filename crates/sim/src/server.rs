@@ -52,6 +52,8 @@ pub struct Server {
     /// Sessions that ended; those up to the first belong to a server that died.
     gone: BTreeSet<u64>,
     first_session: u64,
+    /// The latest session that each agent said hello on.
+    greeted: BTreeMap<usize, u64>,
 }
 
 impl Server {
@@ -81,6 +83,7 @@ impl Server {
             wake: None,
             gone: BTreeSet::new(),
             first_session: 0,
+            greeted: BTreeMap::new(),
         }
     }
 
@@ -177,6 +180,12 @@ impl World {
         if self.server.gone.contains(&session) || session < self.server.first_session {
             return;
         }
+        // The gateway refuses a connection counter that goes back.
+        let greeted = self.server.greeted.entry(agent).or_default();
+        if *greeted > session {
+            return;
+        }
+        *greeted = session;
         let computer = self.agents[agent].computer;
         self.server_takes(GiverInput::Connected { computer, session, holdings });
     }

@@ -430,9 +430,15 @@ impl Giver {
     /// taken, or is lost. What the server does for it ends as well.
     fn close(&mut self, id: RunId, outcome: Outcome, reason: String, now: Timestamp) {
         let Some(given) = self.runs.get_mut(&id) else { return };
-        let attempt = given.run.state().attempt();
-        let visits: Vec<Visit> = given.run.state().in_progress().keys().copied().collect();
-        let record = Record::Closed { outcome, reason: Some(reason), at: now };
+        let state = given.run.state();
+        if state.outcome().is_some() {
+            return;
+        }
+        let attempt = state.attempt();
+        let visits: Vec<Visit> = state.in_progress().keys().copied().collect();
+        // A run never goes back in time, whatever the clock does.
+        let at = now.max(state.clock());
+        let record = Record::Closed { outcome, reason: Some(reason), at };
         if let Err(error) = given.run.adopt(&record) {
             let (computer, text) = (given.computer, error.to_string());
             return self.event("run", computer, id, &text);

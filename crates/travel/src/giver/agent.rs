@@ -10,6 +10,10 @@ impl Giver {
         holdings: &[Holding],
         now: Timestamp,
     ) {
+        if self.links.get(&computer).is_some_and(|link| link.session > session) {
+            // Told late: the agent has connected anew since.
+            return;
+        }
         self.links.insert(computer, Link { session });
         self.last_seen.insert(computer, now);
         let mine: BTreeSet<RunId> = self.by_computer.get(&computer).cloned().unwrap_or_default();
