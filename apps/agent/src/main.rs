@@ -66,8 +66,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 fn folder(state: Option<std::path::PathBuf>) -> Result<StateFolder> {
     let path = state.unwrap_or_else(StateFolder::standard);
-    let path = std::path::absolute(&path)
-        .with_context(|| format!("{} is no folder", path.display()))?;
+    let path =
+        std::path::absolute(&path).with_context(|| format!("{} is no folder", path.display()))?;
     Ok(StateFolder::at(path))
 }
 

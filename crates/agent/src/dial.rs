@@ -44,10 +44,7 @@ pub enum DialError {
 }
 
 /// Opens a connection to `server` under `connector`.
-pub(crate) async fn open(
-    server: &str,
-    connector: &TlsConnector,
-) -> Result<Connection, DialError> {
+pub(crate) async fn open(server: &str, connector: &TlsConnector) -> Result<Connection, DialError> {
     let late = || DialError::Late { server: server.to_owned() };
     let stream = timeout(PATIENCE, TcpStream::connect(server))
         .await

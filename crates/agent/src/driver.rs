@@ -39,10 +39,17 @@ pub(crate) enum Input {
     /// The link wants to say hello.
     Hello(oneshot::Sender<HelloAnswer>),
     /// A server has welcomed the hello of that generation.
-    Linked { generation: u64, outbox: mpsc::UnboundedSender<FromAgent>, trust: Option<Vec<u8>> },
+    Linked {
+        generation: u64,
+        outbox: mpsc::UnboundedSender<FromAgent>,
+        trust: Option<Vec<u8>>,
+    },
     Unlinked,
     Message(ToAgent),
-    Ended { effect: EffectId, report: Report },
+    Ended {
+        effect: EffectId,
+        report: Report,
+    },
 }
 
 /// What a driver is made of.

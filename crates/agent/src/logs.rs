@@ -141,7 +141,9 @@ impl Logs {
             Err(error) if !inner.has_dropped => {
                 inner.has_dropped = true;
                 let folder = self.folder.display();
-                tracing::warn!("output of commands is lost, it cannot be kept in {folder}: {error}");
+                tracing::warn!(
+                    "output of commands is lost, it cannot be kept in {folder}: {error}"
+                );
             }
             Err(_) => {}
         }

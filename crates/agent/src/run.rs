@@ -60,8 +60,7 @@ pub async fn run(
     let (said, inputs) = mpsc::channel(INPUTS_MAX);
     let (linked, is_linked) = watch::channel(false);
     let logs = Arc::new(Logs::open(folder.file("logs")));
-    let dialer =
-        Arc::new(Dialer::new(identity.servers, identity.signing, identity.trust.clone()));
+    let dialer = Arc::new(Dialer::new(identity.servers, identity.signing, identity.trust.clone()));
     let shown = logs.clone();
     let doer = Doer {
         root,
@@ -92,7 +91,7 @@ pub async fn run(
 }
 
 fn make_root(path: PathBuf) -> Result<PathBuf, RunError> {
-    let made = std::path::absolute(&path)
-        .and_then(|path| std::fs::create_dir_all(&path).map(|()| path));
+    let made =
+        std::path::absolute(&path).and_then(|path| std::fs::create_dir_all(&path).map(|()| path));
     made.map_err(|source| RunError::Root { path, source })
 }

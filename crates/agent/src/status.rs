@@ -61,7 +61,7 @@ pub fn read(folder: &StateFolder) -> Result<Status, StatusError> {
         .map_err(|source| StatusError::Runs { path: folder.path().to_owned(), source })?;
     let runs = kept.into_iter().map(|kept| match kept {
         Ok(kept) => held(kept),
-        Err((run, why)) => broken(run.to_string(), why),
+        Err((run, why)) => broken(run.to_string(), &why),
     });
     Ok(Status {
         computer: identity.computer.to_string(),
@@ -78,7 +78,7 @@ pub fn read(folder: &StateFolder) -> Result<Status, StatusError> {
     })
 }
 
-fn broken(run: String, why: String) -> HeldRun {
+fn broken(run: String, why: &str) -> HeldRun {
     let why = format!("cannot be read: {why}");
     HeldRun { run, deployment: None, workflow: None, activities: Vec::new(), why }
 }
@@ -88,14 +88,14 @@ fn held(kept: Kept) -> HeldRun {
     let id = package.run.to_string();
     let workflow = match wire::definition::decode(&package.definition) {
         Ok(workflow) => Arc::new(workflow),
-        Err(error) => return broken(id, error.to_string()),
+        Err(error) => return broken(id, &error.to_string()),
     };
     let name = workflow.name.clone();
     let opened =
         Run::open(package.run, Place::Target, workflow, Context::default(), journal.records);
     let run = match opened {
         Ok(run) => run,
-        Err(error) => return broken(id, error.to_string()),
+        Err(error) => return broken(id, &error.to_string()),
     };
     let in_progress = run.state().in_progress().values();
     HeldRun {

@@ -54,11 +54,7 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    pub(crate) fn new(
-        dialer: Arc<Dialer>,
-        cache: PathBuf,
-        linked: watch::Receiver<bool>,
-    ) -> Self {
+    pub(crate) fn new(dialer: Arc<Dialer>, cache: PathBuf, linked: watch::Receiver<bool>) -> Self {
         Self { client: Client::new(dialer), cache, linked }
     }
 

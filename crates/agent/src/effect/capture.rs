@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn of_long_output_head_and_tail_are_kept() {
         let piece = vec![b'x'; 1 << 20];
-        let (capture, logs) = shown(Logged::AsItComes, true, &[&piece; 5]);
+        let (capture, logs) = shown(Logged::AsItComes, true, &[piece.as_slice(); 5]);
         assert!(capture.is_truncated());
         assert_eq!(capture.text().len(), RESULT_BYTES_MAX);
         let total: usize = logs.iter().map(|(_, length)| length).sum();

@@ -21,7 +21,10 @@ const VARIABLES_BYTES_MAX: usize = 256 << 10;
 /// Something to be done, nothing in it left to be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
-    Execute { spec: ExecuteSpec, log: Logging },
+    Execute {
+        spec: ExecuteSpec,
+        log: Logging,
+    },
     Files(Operation),
     Upload(Upload),
     Download(Download),
@@ -132,9 +135,8 @@ impl Renderer<'_> {
             }
         };
         let named = texts.iter().filter(|text| !text.is_empty());
-        let spots = named
-            .map(|text| Spot::absolute(text, self.root))
-            .collect::<Result<Vec<_>, _>>()?;
+        let spots =
+            named.map(|text| Spot::absolute(text, self.root)).collect::<Result<Vec<_>, _>>()?;
         if spots.is_empty() { Err(SpotError::Empty.into()) } else { Ok(spots) }
     }
 

@@ -112,10 +112,7 @@ impl Identity {
 }
 
 /// Keeps a trust document that was accepted.
-pub(crate) fn store_trust(
-    folder: &StateFolder,
-    trust: &Signed,
-) -> Result<(), StoreIdentityError> {
+pub(crate) fn store_trust(folder: &StateFolder, trust: &Signed) -> Result<(), StoreIdentityError> {
     write(folder, "trust", &trust.encode())
 }
 

@@ -145,11 +145,7 @@ impl Runs {
         done
     }
 
-    fn try_commit(
-        &mut self,
-        writes: Vec<TakerWrite>,
-        undo: &mut Undo,
-    ) -> Result<(), CommitError> {
+    fn try_commit(&mut self, writes: Vec<TakerWrite>, undo: &mut Undo) -> Result<(), CommitError> {
         let mut appends: BTreeMap<RunId, Vec<u8>> = BTreeMap::new();
         let mut gone = Vec::new();
         for write in writes {
@@ -264,8 +260,8 @@ fn read_run(run: RunId, folder: &Path) -> Result<(Kept, Vec<u8>), Unusable> {
         return Err(Unusable::Damaged(format!("its package is that of run {}", package.run)));
     }
     let bytes = read(folder, "journal")?;
-    let journal = recover(run, &bytes)
-        .map_err(|error| Unusable::Damaged(format!("its journal: {error}")))?;
+    let journal =
+        recover(run, &bytes).map_err(|error| Unusable::Damaged(format!("its journal: {error}")))?;
     if journal.records.is_empty() {
         return Err(Unusable::Damaged("its journal is empty".into()));
     }

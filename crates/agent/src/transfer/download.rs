@@ -21,6 +21,8 @@ use crate::effect::sentence;
 /// Files up to this size travel together.
 const SMALL_MAX: u64 = 1 << 20;
 const BATCH_BYTES: usize = 4 << 20;
+/// Attempts before a server that knows nothing of the activity is believed.
+const UNHEARD_MAX: u32 = 6;
 
 #[derive(Debug, thiserror::Error)]
 enum DownloadError {
@@ -64,9 +66,19 @@ async fn try_run(
     let offer = found.to_bytes();
     let sending = Sending { transfers, effect, download, entries: found.entries() };
     let mut patience = Patience::new(transfers);
+    let mut unheard = 0;
     loop {
         match patience.while_linked(sending.attempt(&offer)).await {
-            Some(Err(DownloadError::Content(error))) if is_passing(&error) || is_forgotten(&error) => {
+            // The offer may have overtaken the record that tells of its activity.
+            Some(Err(DownloadError::Content(error)))
+                if is_unheard(&error) && unheard < UNHEARD_MAX =>
+            {
+                unheard += 1;
+                patience.wait("a download", sentence(&error)).await;
+            }
+            Some(Err(DownloadError::Content(error)))
+                if is_passing(&error) || is_forgotten(&error) =>
+            {
                 patience.wait("a download", sentence(&error)).await;
             }
             Some(done) => return done,
@@ -75,10 +87,7 @@ async fn try_run(
     }
 }
 
-async fn list(
-    transfers: &Transfers,
-    download: &Download,
-) -> Result<content::Offer, DownloadError> {
+async fn list(transfers: &Transfers, download: &Download) -> Result<content::Offer, DownloadError> {
     let (download, cache) = (download.clone(), transfers.cache.clone());
     let listed = tokio::task::spawn_blocking(move || {
         let mut hashes = HashCache::load(&cache);
@@ -92,7 +101,12 @@ async fn list(
     Ok(listed.await??)
 }
 
-/// The server no longer knows of the offer, or does not know of the activity yet: offer again.
+/// The server does not know of the activity, perhaps not yet.
+fn is_unheard(error: &ContentError) -> bool {
+    matches!(error, ContentError::Refused { status: 403 | 404, .. })
+}
+
+/// The server no longer knows of the offer, or stands elsewhere in a file: offer again.
 fn is_forgotten(error: &ContentError) -> bool {
     matches!(error, ContentError::Refused { status: 409, .. })
 }
