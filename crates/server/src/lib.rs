@@ -1,1 +1,34 @@
-//! To be filled.
+//! The deployment server: its start, the loop it drives, the listeners it opens.
+//!
+//! A shell around the pure engines: `travel::Giver` decides, `store` remembers, `content` keeps files;
+//! what is here moves inputs to them and acts on what comes out. [`Server::start`] is all that programs
+//! need; several servers may live in one process, each in a data folder of its own.
+//!
+//! Invariants: nothing is sent or done before what it rests on is durable (`core`); nothing that an
+//! agent says is believed (`gateway`); no operation of the API without the administrator's token but
+//! `GET /api/health` (`http`); only `clock` reads the clock.
+
+mod changes;
+mod clock;
+mod config;
+mod core;
+mod data_dir;
+mod deploy;
+mod effects;
+mod gateway;
+mod hall;
+mod http;
+mod identity;
+mod links;
+mod logs;
+mod start;
+mod upkeep;
+mod views;
+mod workflows;
+
+pub use config::{AGENT_PORT, API_PORT, Config, MAX_TARGETS};
+pub use data_dir::{
+    DataDirError, KEY_PRIVATE, KEY_PUBLIC, Runtime, default_data_dir, read_admin_token, runtime,
+};
+pub use http::openapi;
+pub use start::{Running, Server, StartError};

@@ -74,6 +74,8 @@ pub struct EventFilter {
     pub from: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
+    /// Behind this place in the log.
+    pub behind: Option<u64>,
 }
 
 pub trait Store: Send + Sync + 'static {

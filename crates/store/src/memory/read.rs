@@ -299,4 +299,5 @@ fn fits_event(filter: &EventFilter, row: &LoggedEvent) -> bool {
         && (filter.run.is_none() || event.run == filter.run)
         && filter.from.is_none_or(|from| event.at >= from)
         && filter.until.is_none_or(|until| event.at < until)
+        && filter.behind.is_none_or(|seq| row.seq > seq)
 }

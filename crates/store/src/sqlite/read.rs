@@ -265,6 +265,7 @@ impl Store for SqliteStore {
     fn events(&self, filter: EventFilter, page: Page<u64>) -> Read<'_, Vec<LoggedEvent>> {
         let mut wanted = Conditions::of("SELECT * FROM events");
         wanted.and_if("seq < ", page.after.map(number));
+        wanted.and_if("seq > ", filter.behind.map(number));
         wanted.and_if("kind = ", filter.kind);
         wanted.and_if("computer = ", filter.computer.map(|id| id.as_bytes().to_vec()));
         wanted.and_if("deployment = ", filter.deployment.map(|id| id.as_bytes().to_vec()));

@@ -1,0 +1,55 @@
+//! What a server is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where agents find the server unless told otherwise.
+pub const AGENT_PORT: u16 = 1739;
+/// Where people and programs find it.
+pub const API_PORT: u16 = 1741;
+/// Runs in progress at once, unless told otherwise.
+pub const MAX_TARGETS: u32 = 1_000;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Keys, database, logs, objects; made with access for its owner alone.
+    pub data_dir: PathBuf,
+    /// The depot's folder; `depot` in the data folder when not given.
+    pub depot: Option<PathBuf>,
+    /// Port 0 takes any free one.
+    pub agent_listen: SocketAddr,
+    pub api_listen: SocketAddr,
+    /// Lets the API listen beyond this machine in the clear.
+    pub api_insecure: bool,
+    /// The server's name; its host's name when not given.
+    pub name: Option<String>,
+    /// `host:port` under which agents reach it, in order; guessed when empty.
+    pub presence: Vec<String>,
+    /// Runs in progress at once; what the database says, when not given.
+    pub max_targets: Option<u32>,
+}
+
+impl Config {
+    /// A server in this folder, on the usual ports.
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            depot: None,
+            agent_listen: SocketAddr::from(([0, 0, 0, 0], AGENT_PORT)),
+            api_listen: SocketAddr::from(([127, 0, 0, 1], API_PORT)),
+            api_insecure: false,
+            name: None,
+            presence: Vec::new(),
+            max_targets: None,
+        }
+    }
+
+    /// A server for tests and demonstrations: this machine only, any free ports.
+    pub fn local(data_dir: PathBuf) -> Self {
+        Self {
+            agent_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            api_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ..Self::new(data_dir)
+        }
+    }
+}

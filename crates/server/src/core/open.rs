@@ -1,0 +1,220 @@
+//! Opening the loop from the database: every deployment that has not ended, with all its runs.
+//!
+//! What cannot be read is set aside by itself and told; the rest goes on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp};
+use store::rows;
+use store::{Page, ReadError, Store};
+use travel::{Case, Effect, Giver, KeptRun};
+use trust::TargetTree;
+use workflow::{EffectId, Side, Visit, Workflow};
+
+use super::write::Tally;
+use crate::deploy::leaves;
+use crate::hall::{About, SELF, event};
+
+/// The loop could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpeningError {
+    #[error("the deployments could not be read")]
+    Read(#[from] ReadError),
+}
+
+/// What is known of an open deployment beside what the loop knows.
+#[derive(Debug)]
+pub struct Known {
+    pub row: rows::Deployment,
+    pub names: HashMap<ComputerId, String>,
+    pub tally: Tally,
+    pub ended_at: Option<Timestamp>,
+    /// The row has changes that are not written yet.
+    pub is_altered: bool,
+}
+
+impl Known {
+    pub fn new(row: rows::Deployment, names: HashMap<ComputerId, String>) -> Self {
+        Self { row, names, tally: Tally::default(), ended_at: None, is_altered: false }
+    }
+}
+
+/// Something that could not be opened.
+#[derive(Debug)]
+pub struct Aside {
+    pub deployment: DeploymentId,
+    pub run: Option<RunId>,
+    pub why: String,
+}
+
+pub struct Opened {
+    pub giver: Giver,
+    pub known: BTreeMap<DeploymentId, Known>,
+    pub aside: Vec<Aside>,
+}
+
+pub async fn open(
+    store: &dyn Store,
+    slots_max: usize,
+    now: Timestamp,
+) -> Result<Opened, OpeningError> {
+    let (mut cases, mut effects) = (Vec::new(), Vec::new());
+    let (mut known, mut aside) = (BTreeMap::new(), Vec::new());
+    for row in store.deployments(Page::all()).await? {
+        if row.status == deployment::Status::Ended.as_str() {
+            continue;
+        }
+        match read_case(store, &row, &mut effects).await? {
+            Ok((case, names)) => {
+                cases.push(case);
+                known.insert(row.id, Known::new(row, names));
+            }
+            Err(why) => aside.push(Aside { deployment: row.id, run: None, why }),
+        }
+    }
+    let runs: HashMap<RunId, DeploymentId> =
+        cases.iter().flat_map(|case| case.runs.iter().map(|run| (run.run, case.id))).collect();
+    let (giver, errors) = Giver::open(cases, effects, slots_max, now);
+    aside.extend(errors.into_iter().filter_map(|error| {
+        let deployment = *runs.get(&error.run)?;
+        Some(Aside { deployment, run: Some(error.run), why: error.why })
+    }));
+    Ok(Opened { giver, known, aside })
+}
+
+/// Logs what was set aside.
+pub async fn tell_aside(store: &dyn Store, server: ServerId, aside: &[Aside]) {
+    let write = |aside: &Aside| {
+        let about = About { deployment: Some(aside.deployment), run: aside.run, computer: None };
+        let text = format!("set aside: {}", aside.why);
+        tracing::error!(deployment = %aside.deployment, "{text}");
+        event(server, "damaged", about, SELF, text)
+    };
+    let writes: Vec<_> = aside.iter().map(write).collect();
+    if !writes.is_empty()
+        && let Err(error) = store.commit(writes).await
+    {
+        tracing::error!(error = %super::chain(&error), "could not log what was set aside");
+    }
+}
+
+type Read<T> = Result<Result<T, String>, ReadError>;
+
+async fn read_case(
+    store: &dyn Store,
+    row: &rows::Deployment,
+    effects: &mut Vec<(EffectId, Effect)>,
+) -> Read<(Case, HashMap<ComputerId, String>)> {
+    let workflow = match wire::definition::decode(&row.definition) {
+        Ok(workflow) => Arc::new(workflow),
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let mut records = Vec::new();
+    for record in store.deployment_records(row.id, 0).await? {
+        match deployment::decode_record(&record.bytes) {
+            Ok(record) => records.push(record),
+            Err(error) => return Ok(Err(format!("record {} of it: {error}", record.seq))),
+        }
+    }
+    let (mut warrants, mut all, mut names) = (Vec::new(), Vec::new(), HashMap::new());
+    for (number, warrant) in store.warrants(row.id).await?.into_iter().enumerate() {
+        let targets = match leaves::decode(&warrant.leaves) {
+            Ok(targets) => targets,
+            Err(error) => return Ok(Err(format!("its warrant {}: {error}", warrant.seq))),
+        };
+        let digests = targets.iter().map(|target| target.digest).collect();
+        let tree = match TargetTree::new(digests) {
+            Ok(tree) => tree,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let mut runs = Vec::with_capacity(targets.len());
+        for (index, target) in (0u32..).zip(targets) {
+            names.insert(target.computer, target.name);
+            let (run, computer, leaf) = (target.run, target.computer, target.leaf);
+            runs.push(KeptRun { run, computer, warrant: number, index, leaf, frames: Vec::new() });
+        }
+        let mut journals = journals(store, &runs).await?;
+        for run in &mut runs {
+            run.frames = journals.remove(&run.run).unwrap_or_default();
+            read_effects(store, &workflow, run, effects).await?;
+        }
+        all.append(&mut runs);
+        warrants.push((warrant.envelope.into(), tree));
+    }
+    let case = Case {
+        id: row.id,
+        schedule: schedule(row, &workflow),
+        workflow,
+        definition: row.definition.clone().into(),
+        variables: Arc::new(row.variables.clone()),
+        warrants,
+        records,
+        runs: all,
+    };
+    Ok(Ok((case, names)))
+}
+
+/// The dates of a deployment as they were made; where they were moved later, its records say. What
+/// begins on the target begins only while its agent is there, so that a stop date still counts.
+pub fn schedule(row: &rows::Deployment, workflow: &Workflow) -> deployment::Schedule {
+    let start = workflow.activities.get(&workflow.start);
+    let is_on_target = start.is_some_and(|activity| activity.kind.side() == Side::Target);
+    let needs_agent = workflow.start_on_presence || is_on_target;
+    deployment::Schedule { start: row.start, stop: row.stop, needs_agent }
+}
+
+/// The journals of these runs. The ids of a warrant's runs were made one after another, so hardly any
+/// others lie between the first and the last.
+async fn journals(
+    store: &dyn Store,
+    runs: &[KeptRun],
+) -> Result<HashMap<RunId, Vec<Vec<u8>>>, ReadError> {
+    let mut found = HashMap::with_capacity(runs.len());
+    let (Some(first), Some(last)) =
+        (runs.iter().map(|run| run.run).min(), runs.iter().map(|run| run.run).max())
+    else {
+        return Ok(found);
+    };
+    let before = u128::from_be_bytes(*first.as_bytes()).checked_sub(1);
+    let mut page = Page { after: before.map(|id| RunId::from_bytes(id.to_be_bytes())), limit: 0 };
+    page.limit = u32::try_from(runs.len()).unwrap_or(u32::MAX).max(64);
+    loop {
+        let journals = store.journals(page.clone()).await?;
+        let Some(reached) = journals.last().map(|journal| journal.run) else { return Ok(found) };
+        for journal in journals.into_iter().filter(|journal| journal.run <= last) {
+            let frames = journal.records.into_iter().map(|record| record.bytes).collect();
+            found.insert(journal.run, frames);
+        }
+        if reached >= last {
+            return Ok(found);
+        }
+        page.after = Some(reached);
+    }
+}
+
+async fn read_effects(
+    store: &dyn Store,
+    workflow: &Workflow,
+    run: &KeptRun,
+    effects: &mut Vec<(EffectId, Effect)>,
+) -> Result<(), ReadError> {
+    let has_effects = |kind: &workflow::Kind| kind.side() == Side::Server;
+    if run.frames.is_empty() || !workflow.activities.values().any(|a| has_effects(&a.kind)) {
+        return Ok(());
+    }
+    for row in store.effects(run.run).await? {
+        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let (attempt, visit) = (number(row.attempt), Visit(number(row.visit)));
+        let report = read_report(&row.result);
+        let effect = report.map_or(Effect::Begun, Effect::Ended);
+        effects.push((EffectId { run: run.run, attempt, visit }, effect));
+    }
+    Ok(())
+}
+
+/// The report of an effect that has ended; what cannot be read counts as begun only.
+fn read_report(result: &[u8]) -> Option<workflow::Report> {
+    let mut from = model::codec::Reader::new(result);
+    workflow::journal::read_report(&mut from).ok()
+}

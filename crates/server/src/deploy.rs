@@ -1,0 +1,258 @@
+//! Making a deployment: workflow, targets, pinned content, warrant; all of it kept at once or none.
+//!
+//! What is made here is what an administrator asked for at that moment: the definition's text, the
+//! facts of each target, the tree of the depot. Nothing of it changes later. Invariant: the loop hears
+//! of a deployment only when all its rows are durable.
+
+pub mod leaves;
+mod pins;
+mod targets;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use content::PinError;
+use model::{ComputerId, DeploymentId, RunId, Span, Timestamp};
+use store::{CommitError, ReadError, Write, rows};
+use travel::{NewDeployment, NewTarget};
+use trust::{NoTree, TargetTree, Warrant, definition_digest, variables_digest};
+use workflow::Workflow;
+
+use crate::clock::{Fresh, NoChance, now};
+use crate::core::{Gone, Known, schedule};
+use crate::hall::{About, Hall};
+use crate::views;
+use crate::workflows::{self, ApplyError};
+use leaves::Target;
+pub use targets::{TargetError, computer};
+
+/// A run may begin for so long when no stop date says otherwise.
+const BEGIN_WITHIN: Span = Span::from_secs(30 * 86_400);
+/// How long a run may last.
+const RUN_LIMIT: Span = Span::from_secs(7 * 86_400);
+/// Machines whose clocks are late shall not refuse what may begin now.
+const CLOCKS_LATE_MS: i64 = 86_400_000;
+
+/// Why nothing was deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    #[error("name a workflow, or give its source")]
+    NoWorkflow,
+    #[error("there is no workflow `{0}`")]
+    UnknownWorkflow(String),
+    #[error("there is no revision {revision} of workflow `{name}`")]
+    UnknownRevision { name: String, revision: u64 },
+    #[error(transparent)]
+    Workflow(#[from] ApplyError),
+    #[error("the workflow has no variable {}", .0.join(", "))]
+    UnknownVariables(Vec<String>),
+    #[error("the stop date is not after the start date and now")]
+    Dates,
+    #[error(transparent)]
+    Targets(#[from] TargetError),
+    #[error("the files to be uploaded could not be taken in from the depot")]
+    Pin(#[from] PinError),
+    #[error(transparent)]
+    Tree(#[from] NoTree),
+    #[error(transparent)]
+    Chance(#[from] NoChance),
+    #[error("the database could not be read")]
+    Read(#[from] ReadError),
+    #[error("the deployment could not be kept")]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// The workflow of a new deployment, and what was found beside.
+struct Chosen {
+    row: rows::Workflow,
+    workflow: Workflow,
+    findings: Vec<api::Finding>,
+}
+
+pub async fn deploy(
+    hall: &Arc<Hall>,
+    asked: api::NewDeployment,
+    by: &str,
+) -> Result<api::Deployed, DeployError> {
+    let chosen = choose(hall, &asked, by).await?;
+    check_variables(&chosen.workflow, &asked.variables)?;
+    let instant = now();
+    let (start, stop) = dates(&asked, instant)?;
+    let found = targets::find(hall, &asked.targets).await?;
+    let id = DeploymentId::fresh(instant)?;
+    let pinned = pins::pin(hall, &chosen.workflow, &asked.variables, instant).await?;
+    let row = rows::Deployment {
+        id,
+        name: chosen.workflow.name.clone(),
+        workflow: chosen.row.name.clone(),
+        revision: chosen.row.revision,
+        definition: wire::definition::encode(&chosen.workflow, &chosen.row.source),
+        variables: asked.variables,
+        depot_root: pinned.as_ref().map(|pinned| pinned.root),
+        start,
+        stop,
+        status: deployment::Status::Starting.as_str().to_owned(),
+        created_by: by.to_owned(),
+        created_at: instant,
+        server: hall.server,
+    };
+    let made = make(hall, row, &found, instant)?;
+    let Made { row, targets, tree, envelope } = made;
+    hall.writer.submit(writes(hall, &row, &targets, &envelope)).await?;
+    drop(pinned);
+    let counts = BTreeMap::from([("pending".to_owned(), targets.len() as u64)]);
+    let deployed = api::Deployed {
+        deployment: views::deployment(&row, counts),
+        findings: chosen.findings,
+        left_out: found.left_out,
+    };
+    begin(hall, row, chosen.workflow, targets, tree, envelope).await?;
+    Ok(deployed)
+}
+
+async fn choose(hall: &Hall, asked: &api::NewDeployment, by: &str) -> Result<Chosen, DeployError> {
+    if let Some(source) = &asked.source {
+        let (row, workflow, findings) = workflows::apply(hall, source, by).await?;
+        return Ok(Chosen { row, workflow, findings });
+    }
+    let name = asked.workflow.clone().ok_or(DeployError::NoWorkflow)?;
+    let row = hall.store.workflow(&name, asked.revision).await?;
+    let row = row.ok_or_else(|| match asked.revision {
+        Some(revision) => DeployError::UnknownRevision { name: name.clone(), revision },
+        None => DeployError::UnknownWorkflow(name.clone()),
+    })?;
+    let checked = workflows::check(&row.source);
+    match checked.workflow {
+        Some(workflow) => Ok(Chosen { row, workflow, findings: checked.findings }),
+        None => Err(ApplyError::Wrong(checked.findings).into()),
+    }
+}
+
+fn check_variables(
+    workflow: &Workflow,
+    given: &BTreeMap<String, String>,
+) -> Result<(), DeployError> {
+    let unknown: Vec<String> =
+        given.keys().filter(|name| !workflow.variables.contains_key(*name)).cloned().collect();
+    if unknown.is_empty() { Ok(()) } else { Err(DeployError::UnknownVariables(unknown)) }
+}
+
+type Dates = (Option<Timestamp>, Option<Timestamp>);
+
+fn dates(asked: &api::NewDeployment, now: Timestamp) -> Result<Dates, DeployError> {
+    let start = asked.start.map(Timestamp::from_millis);
+    let stop = asked.stop.map(Timestamp::from_millis);
+    match stop {
+        Some(stop) if stop <= now.max(start.unwrap_or(now)) => Err(DeployError::Dates),
+        _ => Ok((start, stop)),
+    }
+}
+
+struct Made {
+    row: rows::Deployment,
+    targets: Vec<Target>,
+    tree: TargetTree,
+    envelope: Vec<u8>,
+}
+
+/// The leaves, the tree over them and the signed warrant.
+fn make(
+    hall: &Hall,
+    row: rows::Deployment,
+    found: &targets::Found,
+    instant: Timestamp,
+) -> Result<Made, DeployError> {
+    let mut targets = Vec::with_capacity(found.leaves.len());
+    for leaf in &found.leaves {
+        targets.push(Target::new(RunId::fresh(instant)?, leaf));
+    }
+    let tree = TargetTree::new(targets.iter().map(|target| target.digest).collect())?;
+    let late = Timestamp::from_millis(instant.as_millis().saturating_sub(CLOCKS_LATE_MS));
+    let warrant = Warrant {
+        deployment: row.id,
+        definition: definition_digest(&row.definition),
+        variables: variables_digest(&row.variables),
+        depot_root: row.depot_root,
+        targets_root: tree.root(),
+        targets_count: tree.count(),
+        not_before: row.start.unwrap_or(late),
+        begin_until: row.stop.unwrap_or(instant.max(row.start.unwrap_or(instant)) + BEGIN_WITHIN),
+        run_limit: RUN_LIMIT,
+        created_by: row.created_by.clone(),
+        key: hall.identity.key_id(),
+    };
+    let envelope = hall.identity.sign(warrant);
+    Ok(Made { row, targets, tree, envelope })
+}
+
+/// Everything of the deployment, for one transaction.
+fn writes(hall: &Hall, row: &rows::Deployment, targets: &[Target], envelope: &[u8]) -> Vec<Write> {
+    let about = About { deployment: Some(row.id), ..About::NOTHING };
+    let text = format!("{} revision {} to {} targets", row.workflow, row.revision, targets.len());
+    let warrant = rows::Warrant {
+        deployment: row.id,
+        seq: 1,
+        envelope: envelope.to_vec(),
+        leaves: leaves::encode(targets),
+        created_by: row.created_by.clone(),
+        created_at: row.created_at,
+    };
+    let mut writes = Vec::with_capacity(targets.len() + 3);
+    writes.push(Write::PutDeployment(row.clone()));
+    writes.push(Write::PutWarrant(warrant));
+    writes.push(hall.event("deployment", about, &row.created_by, text));
+    let run = |(target, index): (&Target, u64)| {
+        Write::PutRun(rows::Run {
+            run: target.run,
+            deployment: row.id,
+            computer: target.computer,
+            warrant: 1,
+            target: index,
+            phase: "pending".to_owned(),
+            epoch: 0,
+            owner: "server".to_owned(),
+            outcome: None,
+            reason: String::new(),
+            activity: String::new(),
+            began_at: None,
+            ended_at: None,
+            pending_reason: String::new(),
+            next_attempt: None,
+            updated_at: row.created_at,
+        })
+    };
+    writes.extend(targets.iter().zip(0u64..).map(run));
+    writes
+}
+
+/// Tells the loop, once everything is durable.
+async fn begin(
+    hall: &Hall,
+    row: rows::Deployment,
+    workflow: Workflow,
+    targets: Vec<Target>,
+    tree: TargetTree,
+    envelope: Vec<u8>,
+) -> Result<(), DeployError> {
+    let mut names: HashMap<ComputerId, String> = HashMap::with_capacity(targets.len());
+    let mut new_targets = Vec::with_capacity(targets.len());
+    for target in targets {
+        names.insert(target.computer, target.name);
+        let Target { run, computer, leaf, .. } = target;
+        new_targets.push(NewTarget { computer, run, leaf });
+    }
+    let new = NewDeployment {
+        id: row.id,
+        schedule: schedule(&row, &workflow),
+        workflow: Arc::new(workflow),
+        definition: row.definition.clone().into(),
+        variables: Arc::new(row.variables.clone()),
+        warrant: envelope.into(),
+        tree,
+        targets: new_targets,
+    };
+    hall.core.deploy(new, Known::new(row, names)).await?;
+    Ok(hall.core.settle().await?)
+}

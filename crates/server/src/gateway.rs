@@ -1,0 +1,189 @@
+//! The agents' listener: TLS, then HTTP/1.1 for the link and for bulk content.
+//!
+//! Nothing an agent says is believed: the key its connection proves is looked up, and every request is
+//! held against what that agent's open runs permit. Owns connections; decides nothing about runs.
+//! An idle agent costs its TLS session, a small WebSocket buffer and one sleeping task.
+
+mod bulk;
+mod deposit;
+mod enroll;
+mod hello;
+mod link;
+
+pub use deposit::Deposits;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use trust::VerifyingKey;
+
+use crate::clock::now;
+use crate::hall::{About, Hall};
+
+/// Connections that may wait to be accepted: a whole fleet may come back at once.
+const BACKLOG: u32 = 8_192;
+const HANDSHAKES_MAX: usize = 512;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+const HEADERS_BYTES_MAX: usize = 16 << 10;
+/// Of handshakes that failed one in so many milliseconds goes to the log of events.
+const FAILURE_EVERY_MS: i64 = 1_000;
+
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub type Answer = Response<Body>;
+
+/// An agent's connection, as far as it has proved itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub key: VerifyingKey,
+    pub address: SocketAddr,
+}
+
+/// Listens so that many may come at once.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts agents until `stopping`.
+pub async fn run(hall: Arc<Hall>, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+    let acceptor = TlsAcceptor::from(hall.identity.tls());
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let told = Arc::new(AtomicI64::new(0));
+    loop {
+        let accepted = tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::error!(%error, "an agent could not be accepted");
+                // Out of descriptors: leave some time for others to be given back.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(permit) = handshakes.clone().acquire_owned().await else { return };
+        let (hall, acceptor, told) = (hall.clone(), acceptor.clone(), told.clone());
+        tokio::spawn(async move {
+            let secured = secure(&acceptor, socket).await;
+            drop(permit);
+            match secured {
+                Ok((stream, key)) => serve(hall, stream, Peer { key, address }).await,
+                Err(why) => failed(&hall, &told, address, &why),
+            }
+        });
+    }
+}
+
+type Secured = tokio_rustls::server::TlsStream<TcpStream>;
+
+async fn secure(
+    acceptor: &TlsAcceptor,
+    socket: TcpStream,
+) -> Result<(Secured, VerifyingKey), String> {
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
+        .await
+        .map_err(|_| "no handshake in time".to_owned())?
+        .map_err(|error| error.to_string())?;
+    let key = wire::tls::peer_key(stream.get_ref().1).ok_or("it proved no key")?;
+    Ok((stream, key))
+}
+
+/// Logs a handshake that failed; strangers must not be able to fill the log.
+fn failed(hall: &Hall, told: &AtomicI64, address: SocketAddr, why: &str) {
+    let (instant, last) = (now().as_millis(), told.load(Ordering::Relaxed));
+    let text = format!("the TLS handshake with {address} failed: {why}");
+    if instant - last < FAILURE_EVERY_MS {
+        tracing::warn!("{text}");
+        return;
+    }
+    told.store(instant, Ordering::Relaxed);
+    hall.log("handshake", About::NOTHING, &address.to_string(), text);
+}
+
+async fn serve(hall: Arc<Hall>, stream: Secured, peer: Peer) {
+    let service = service_fn(move |request| {
+        let hall = hall.clone();
+        async move { Ok::<_, Infallible>(answer(hall, request, peer).await) }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_buf_size(HEADERS_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(address = %peer.address, %error, "an agent's connection ended");
+    }
+}
+
+async fn answer(hall: Arc<Hall>, request: Request<Incoming>, peer: Peer) -> Answer {
+    if request.uri().path() == "/agent" {
+        return upgrade(hall, request, peer);
+    }
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    match wire::content::ContentRequest::parse(request.method().as_str(), path, query) {
+        Some(asked) => bulk::answer(&hall, asked, request, peer).await,
+        None => refusal(StatusCode::NOT_FOUND, "there is nothing of that name"),
+    }
+}
+
+/// Makes the connection a link.
+fn upgrade(hall: Arc<Hall>, mut request: Request<Incoming>, peer: Peer) -> Answer {
+    let headers = request.headers();
+    let is_websocket = headers
+        .get(UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let key = headers.get(SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+    let Some(accept) = key.filter(|_| is_websocket && request.method() == Method::GET) else {
+        return refusal(StatusCode::UPGRADE_REQUIRED, "this is for WebSocket connections");
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(upgraded) => link::serve(hall, TokioIo::new(upgraded), peer).await,
+            Err(error) => {
+                tracing::debug!(address = %peer.address, %error, "a link did not come about");
+            }
+        }
+    });
+    let response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_ACCEPT, accept)
+        .body(bytes_body(Bytes::new()));
+    response.unwrap_or_else(|_| refusal(StatusCode::BAD_REQUEST, "no such key"))
+}
+
+pub fn bytes_body(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+pub fn refusal(status: StatusCode, why: &str) -> Answer {
+    let mut response = Response::new(bytes_body(why.to_owned()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,247 @@
+//! Downloads: what a target offers is taken into the depot.
+//!
+//! Where it goes is rendered here, from the definition and the replica of the run; the agent says
+//! only what it has. Takes offers for a Download that is in progress and for nothing else. What is
+//! under way is kept in memory: after a restart the agent offers again and goes on where it was.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use content::{Deposit, DepositError, DepositOptions, Limits, Offer};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use model::ComputerId;
+use tokio::sync::mpsc;
+use travel::Giver;
+use wire::content::{ContentRequest, PieceHead, Placed, Wanted};
+use workflow::{EffectId, Kind, Owner};
+
+use super::bulk::{Denied, blocking, body, computer_of};
+use super::{Answer, Peer, bytes_body};
+use crate::clock::now;
+use crate::core::chain;
+use crate::effects;
+use crate::hall::{About, Hall};
+
+/// Chunks of a large file that may wait to be written.
+const CHUNKS_MAX: usize = 4;
+
+/// Downloads under way.
+#[derive(Debug, Default)]
+pub struct Deposits {
+    all: Mutex<HashMap<EffectId, Arc<Deposit>>>,
+}
+
+impl Deposits {
+    fn all(&self) -> MutexGuard<'_, HashMap<EffectId, Arc<Deposit>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, effect: EffectId) -> Result<Arc<Deposit>, Denied> {
+        let again = || Denied::new(StatusCode::CONFLICT, "nothing was offered yet; offer again");
+        self.all().get(&effect).cloned().ok_or_else(again)
+    }
+
+    /// Forgets those of the same run that are not this one: only one visit of them can be in progress
+    /// for each activity, and others may be in progress at the same time.
+    fn keep(&self, effect: EffectId, deposit: Deposit) -> Arc<Deposit> {
+        let deposit = Arc::new(deposit);
+        self.all().insert(effect, deposit.clone());
+        deposit
+    }
+
+    /// Lets go of those whose activity is not in progress any more.
+    fn sweep(&self, is_open: impl Fn(EffectId) -> bool) {
+        self.all().retain(|effect, _| is_open(*effect));
+    }
+}
+
+impl From<DepositError> for Denied {
+    fn from(error: DepositError) -> Self {
+        let status = match &error {
+            DepositError::Busy { .. } => StatusCode::CONFLICT,
+            DepositError::NoRoom { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, chain(&error))
+    }
+}
+
+pub async fn answer(
+    hall: &Arc<Hall>,
+    asked: ContentRequest,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Answer, Denied> {
+    let computer = computer_of(hall, peer).await?;
+    match asked {
+        ContentRequest::Offer { effect } => offer(hall, computer, effect, request).await,
+        ContentRequest::Pieces { effect } => {
+            permit(hall, computer, effect).await?;
+            pieces(hall.deposits.get(effect)?, request).await
+        }
+        ContentRequest::Bytes { effect, index, offset } => {
+            permit(hall, computer, effect).await?;
+            large(hall.deposits.get(effect)?, index, offset, request).await
+        }
+        ContentRequest::Finish { effect } => {
+            permit(hall, computer, effect).await?;
+            finish(hall.deposits.get(effect)?).await
+        }
+        ContentRequest::List { .. }
+        | ContentRequest::File { .. }
+        | ContentRequest::Files { .. } => {
+            Err(Denied::new(StatusCode::NOT_FOUND, "there is nothing of that name"))
+        }
+    }
+}
+
+/// The options of the Download, if that visit of it is in progress on this agent.
+fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<DepositOptions, String> {
+    let not_due = || "no such download is in progress".to_owned();
+    let run = giver.run(effect.run).ok_or_else(not_due)?;
+    if giver.run_of(effect.run).is_none_or(|(owner, _)| owner != computer) {
+        return Err("the run is another agent's".into());
+    }
+    let state = run.state();
+    let is_due = matches!(state.owner(), Owner::Target(_)) && state.attempt() == effect.attempt;
+    let progress = state.in_progress().get(&effect.visit).filter(|_| is_due);
+    let activity = &progress.ok_or_else(not_due)?.activity;
+    let kind = run.workflow().activities.get(activity).map(|found| &found.kind);
+    let Some(Kind::Download(transfer)) = kind else { return Err(not_due()) };
+    Ok(DepositOptions {
+        to: effects::path(&transfer.to, &run.context())?,
+        by: computer,
+        replace: transfer.replace,
+        force: transfer.force,
+        resume: transfer.resume,
+    })
+}
+
+async fn permit(
+    hall: &Hall,
+    computer: ComputerId,
+    effect: EffectId,
+) -> Result<DepositOptions, Denied> {
+    let asked = hall.core.ask(move |giver, _| due(giver, computer, effect)).await;
+    let found = asked.map_err(|_| Denied::busy())?;
+    found.map_err(|why| {
+        let about = About { computer: Some(computer), run: Some(effect.run), deployment: None };
+        hall.log("refused", about, "agent", format!("a deposit was refused: {why}"));
+        Denied::new(StatusCode::FORBIDDEN, why)
+    })
+}
+
+async fn offer(
+    hall: &Arc<Hall>,
+    computer: ComputerId,
+    effect: EffectId,
+    request: Request<Incoming>,
+) -> Result<Answer, Denied> {
+    let options = permit(hall, computer, effect).await?;
+    let bytes = body(request).await?;
+    let depot = hall.depot.clone();
+    let deposit = blocking(move || {
+        let offer = Offer::from_bytes(&bytes, &Limits::default())
+            .map_err(|error| Denied::new(StatusCode::UNPROCESSABLE_ENTITY, chain(&error)))?;
+        Ok(depot.objects.deposit(&depot.path, offer, options, now())?)
+    })
+    .await?;
+    let files = deposit
+        .missing()
+        .iter()
+        .map(|missing| (u32::try_from(missing.index).unwrap_or(u32::MAX), missing.offset));
+    let wanted = Wanted { files: files.collect() };
+    hall.deposits.keep(effect, deposit);
+    sweep(hall);
+    Ok(Response::new(bytes_body(wanted.encode())))
+}
+
+/// Ended downloads go when a new one comes.
+fn sweep(hall: &Arc<Hall>) {
+    let hall = hall.clone();
+    tokio::spawn(async move {
+        let kept: Vec<EffectId> = hall.deposits.all().keys().copied().collect();
+        let open = hall.core.ask(move |giver, _| {
+            let is_open = |effect: &EffectId| {
+                let state = giver.run(effect.run).map(workflow::Run::state);
+                state.is_some_and(|state| state.in_progress().contains_key(&effect.visit))
+            };
+            kept.iter().map(|effect| (*effect, is_open(effect))).collect::<HashMap<_, _>>()
+        });
+        if let Ok(open) = open.await {
+            // What came meanwhile is not known to have ended.
+            hall.deposits.sweep(|effect| open.get(&effect).copied().unwrap_or(true));
+        }
+    });
+}
+
+async fn pieces(deposit: Arc<Deposit>, request: Request<Incoming>) -> Result<Answer, Denied> {
+    let batch = body(request).await?;
+    blocking(move || {
+        let mut rest = batch.as_ref();
+        let damaged = |error: model::codec::CodecError| {
+            Denied::new(StatusCode::BAD_REQUEST, error.to_string())
+        };
+        while let Some((head, piece, after)) = PieceHead::split(rest).map_err(damaged)? {
+            let mut incoming = deposit.receive(head.index as usize)?;
+            check_offset(incoming.offset(), head.offset)?;
+            incoming.write(piece)?;
+            incoming.finish()?;
+            rest = after;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(nothing())
+}
+
+async fn large(
+    deposit: Arc<Deposit>,
+    index: u32,
+    offset: u64,
+    request: Request<Incoming>,
+) -> Result<Answer, Denied> {
+    let (chunks, mut received) = mpsc::channel::<bytes::Bytes>(CHUNKS_MAX);
+    let writing = tokio::task::spawn_blocking(move || -> Result<(), Denied> {
+        let mut incoming = deposit.receive(index as usize)?;
+        check_offset(incoming.offset(), offset)?;
+        while let Some(chunk) = received.blocking_recv() {
+            incoming.write(&chunk)?;
+        }
+        Ok(incoming.finish()?)
+    });
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        // A connection that is cut ends the file; what has come is kept.
+        let Ok(frame) = frame else { break };
+        let Ok(chunk) = frame.into_data() else { continue };
+        if chunks.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    drop(chunks);
+    writing.await.map_err(|_| Denied::busy())??;
+    Ok(nothing())
+}
+
+fn check_offset(ours: u64, theirs: u64) -> Result<(), Denied> {
+    if ours == theirs {
+        return Ok(());
+    }
+    let why = format!("the file goes on at {ours}, not at {theirs}; offer again");
+    Err(Denied::new(StatusCode::CONFLICT, why))
+}
+
+async fn finish(deposit: Arc<Deposit>) -> Result<Answer, Denied> {
+    let counts = blocking(move || Ok(deposit.finish()?)).await?;
+    let placed = Placed { files: counts.files, bytes: counts.bytes, skipped: counts.skipped };
+    Ok(Response::new(bytes_body(placed.encode())))
+}
+
+fn nothing() -> Answer {
+    let mut response = Response::new(bytes_body(bytes::Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

@@ -1,0 +1,170 @@
+//! The HTTP API for people and programs: who may, and what they are told.
+//!
+//! Every operation but `GET /api/health` asks for the administrator's token before anything else is
+//! looked at. Operations are described where they are carried out; the document made of these
+//! descriptions is what clients and tests are made of. Nothing here knows how runs work.
+
+mod changes;
+mod deployments;
+mod events;
+mod fleet;
+mod operators;
+mod problem;
+mod runs;
+mod server;
+mod workflows;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use utoipa::OpenApi;
+
+use crate::hall::Hall;
+use problem::{Code, Failure};
+
+type Shared = State<Arc<Hall>>;
+
+/// Rows of a page, unless asked for fewer or more.
+const PAGE_ROWS: u32 = 1_000;
+const PAGE_ROWS_MAX: u32 = 10_000;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Deskhand", description = "Fleet software distribution: the server's API."),
+    paths(
+        server::health,
+        server::document,
+        server::show,
+        server::change,
+        fleet::list,
+        fleet::show,
+        fleet::add,
+        fleet::set,
+        fleet::remove,
+        operators::agents,
+        operators::approve,
+        operators::revoke,
+        operators::tokens,
+        operators::make_token,
+        operators::revoke_token,
+        workflows::check,
+        workflows::apply,
+        workflows::list,
+        workflows::show,
+        workflows::export,
+        deployments::deploy,
+        deployments::list,
+        deployments::show,
+        deployments::control,
+        deployments::stop,
+        runs::show,
+        runs::log,
+        events::list,
+        changes::watch,
+    ),
+    components(schemas(
+        api::Problem,
+        api::Change,
+        api::ControlRequest,
+        api::Log,
+        api::NewComputer,
+        api::NewDeployment,
+        api::NewToken,
+        api::NewWorkflow,
+        api::ServerSettings,
+    ))
+)]
+struct Document;
+
+/// The OpenAPI document, as JSON.
+pub fn openapi() -> String {
+    let mut document = Document::openapi();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// Serves until `stopping`, then lets requests in progress end.
+pub async fn run(hall: Arc<Hall>, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+    let router = router(hall, stopping.clone());
+    let stopped = async move {
+        // The sender gone means the same.
+        let _stopping = stopping.wait_for(|stopping| *stopping).await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the API ended");
+    }
+}
+
+fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
+    let open = Router::new().route("/api/health", get(server::health));
+    let guarded = Router::new()
+        .route("/api/openapi.json", get(server::document))
+        .route("/api/server", get(server::show).patch(server::change))
+        .route("/api/computers", get(fleet::list).post(fleet::add))
+        .route("/api/computers/{name}", get(fleet::show).put(fleet::set).delete(fleet::remove))
+        .route("/api/agents", get(operators::agents))
+        .route("/api/agents/{computer}/approve", post(operators::approve))
+        .route("/api/agents/{computer}/revoke", post(operators::revoke))
+        .route("/api/tokens", get(operators::tokens).post(operators::make_token))
+        .route("/api/tokens/{id}", delete(operators::revoke_token))
+        .route("/api/workflows", get(workflows::list).post(workflows::apply))
+        .route("/api/workflows/check", post(workflows::check))
+        .route("/api/workflows/{name}", get(workflows::show))
+        .route("/api/workflows/{name}/source", get(workflows::export))
+        .route("/api/deployments", get(deployments::list).post(deployments::deploy))
+        .route("/api/deployments/{id}", get(deployments::show))
+        .route("/api/deployments/{id}/control", post(deployments::control))
+        .route("/api/deployments/{id}/stop", put(deployments::stop))
+        .route("/api/runs/{id}", get(runs::show))
+        .route("/api/runs/{id}/log", get(runs::log))
+        .route("/api/events", get(events::list))
+        .route("/api/changes", get(changes::watch))
+        .layer(axum::Extension(changes::Stopping(stopping)))
+        .fallback(nothing)
+        .method_not_allowed_fallback(nothing)
+        .layer(middleware::from_fn_with_state(hall.clone(), guard));
+    open.merge(guarded).with_state(hall)
+}
+
+/// Lets administrators through and nobody else.
+async fn guard(State(hall): Shared, request: Request, next: Next) -> Response {
+    if is_admin(&hall, request.headers()) {
+        return next.run(request).await;
+    }
+    let mut answer = Failure::new(
+        Code::Unauthorized,
+        "the administrator's token is missing or wrong",
+        "send `Authorization: Bearer …` with the text of `admin.token` from the data folder",
+    )
+    .into_response();
+    let scheme = axum::http::HeaderValue::from_static("Bearer");
+    answer.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, scheme);
+    answer
+}
+
+fn is_admin(hall: &Hall, headers: &HeaderMap) -> bool {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = given.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    // Comparing hashes takes the same time wherever they differ.
+    token.is_some_and(|token| blake3::hash(token.as_bytes()) == hall.admin)
+}
+
+async fn nothing(request: Request) -> Response {
+    let text = format!("there is no operation {} {}", request.method(), request.uri().path());
+    let hint = "the operations are listed in /api/openapi.json";
+    Failure::new(Code::NotFound, text, hint).into_response()
+}
+
+/// Done, with nothing to tell.
+const DONE: StatusCode = StatusCode::NO_CONTENT;

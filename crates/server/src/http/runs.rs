@@ -1,0 +1,94 @@
+//! One target's part in a deployment: its path, its outputs, what its commands wrote.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use model::RunId;
+use store::rows;
+use workflow::Run;
+use workflow::journal::Chain;
+
+use super::Shared;
+use super::deployments::names;
+use super::problem::{Answer, Code, Failure};
+use crate::hall::Hall;
+use crate::views;
+
+#[utoipa::path(
+    get, path = "/api/runs/{id}", params(("id",)), responses((status = 200, body = api::RunDetail))
+)]
+pub async fn show(State(hall): Shared, Path(text): Path<String>) -> Answer<Json<api::RunDetail>> {
+    let row = find(&hall, &text).await?;
+    Ok(Json(detail(&hall, &row).await?))
+}
+
+/// What its commands wrote, as far as it was kept; oldest visit first.
+#[utoipa::path(
+    get, path = "/api/runs/{id}/log", params(("id",)),
+    responses((status = 200, body = Vec<api::Log>))
+)]
+pub async fn log(State(hall): Shared, Path(text): Path<String>) -> Answer<Json<Vec<api::Log>>> {
+    let row = find(&hall, &text).await?;
+    let detail = detail(&hall, &row).await?;
+    let activities: BTreeMap<u32, String> =
+        detail.path.into_iter().map(|step| (step.visit, step.activity)).collect();
+    let reading = tokio::task::spawn_blocking(move || hall.logs.read(row.deployment, row.run));
+    let failed = |error: String| Failure::new(Code::Internal, error, "the server's log says more");
+    let kept = reading
+        .await
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(format!("the kept output could not be read: {error}")))?;
+    let log = |kept: crate::logs::Kept| api::Log {
+        computer: detail.run.computer.clone(),
+        activity: activities.get(&kept.visit).cloned().unwrap_or_default(),
+        attempt: kept.attempt,
+        visit: kept.visit,
+        stream: kept.stream.to_owned(),
+        text: String::from_utf8_lossy(&kept.bytes).into_owned(),
+        left_out: kept.left_out,
+    };
+    Ok(Json(kept.into_iter().map(log).collect()))
+}
+
+async fn find(hall: &Hall, text: &str) -> Answer<rows::Run> {
+    let missing = || Failure::not_found("run", text);
+    let id: RunId = text.parse().map_err(|_| missing())?;
+    hall.store.run(id).await?.ok_or_else(missing)
+}
+
+async fn detail(hall: &Hall, row: &rows::Run) -> Answer<api::RunDetail> {
+    let id = row.run;
+    let names = names(hall, row.deployment).await?;
+    let name = names.get(&row.computer).map_or("", String::as_str).to_owned();
+    let computer = name.clone();
+    let live = hall.core.ask(move |giver, now| {
+        let view = giver.view(id, now)?;
+        let state = giver.run(id).map(Run::state);
+        Some(views::run_detail(views::live_run(&view, &computer), state))
+    });
+    if let Some(detail) = live.await? {
+        return Ok(detail);
+    }
+    let run = views::kept_run(row, &name, hall.links.is_online(row.computer));
+    let replayed = replay(hall, row).await?;
+    Ok(views::run_detail(run, replayed.as_ref().map(Run::state)))
+}
+
+/// A run that is not at hand any more, folded from its journal once more; as far as it can be read.
+async fn replay(hall: &Hall, row: &rows::Run) -> Answer<Option<Run>> {
+    let Some(deployment) = hall.store.deployment(row.deployment).await? else { return Ok(None) };
+    let Ok(workflow) = wire::definition::decode(&deployment.definition) else { return Ok(None) };
+    let mut chain = Chain::new(row.run);
+    let mut records = Vec::new();
+    for record in hall.store.journal(row.run, 0).await? {
+        match chain.read(&record.bytes) {
+            Ok((record, _)) => records.push(record),
+            Err(_) => break,
+        }
+    }
+    let base = workflow::Context::default();
+    let place = workflow::Place::Server;
+    Ok(Run::open(row.run, place, Arc::new(workflow), base, records).ok())
+}

@@ -1,0 +1,124 @@
+//! Which agents are connected, and the way to each.
+//!
+//! Owns the numbers of sessions. Never waits: what cannot be queued for an agent closes its link,
+//! and the agent is told again when it returns.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::ComputerId;
+use tokio::sync::{mpsc, oneshot};
+use travel::ToAgent;
+
+/// Messages waiting for one agent; more close its link.
+pub const QUEUE_MAX: usize = 8_192;
+
+/// What a link is asked to do.
+#[derive(Debug)]
+pub enum ToLink {
+    Send(Box<ToAgent>),
+    /// Ask the agent whether it is there; the answer is its pong.
+    Probe(oneshot::Sender<()>),
+    Close(Ending),
+}
+
+/// Why a link is closed from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The same agent has connected anew, this connection being dead.
+    Replaced,
+    Revoked,
+    /// What was queued is lost; the agent reconciles when it returns.
+    Reopened,
+    Stopping,
+}
+
+impl Ending {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaced => "the agent has connected anew",
+            Self::Revoked => "the agent was revoked",
+            Self::Reopened => "the server lost its place and begins again",
+            Self::Stopping => "the server is stopping",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Link {
+    session: u64,
+    queue: mpsc::Sender<ToLink>,
+}
+
+#[derive(Debug, Default)]
+pub struct Links {
+    all: Mutex<HashMap<ComputerId, Link>>,
+    sessions: AtomicU64,
+}
+
+impl Links {
+    fn all(&self) -> MutexGuard<'_, HashMap<ComputerId, Link>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that no session of this server has had.
+    pub fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Enters a link unless the computer has one; then the queue of that one comes back.
+    pub fn enter(
+        &self,
+        computer: ComputerId,
+        session: u64,
+        queue: &mpsc::Sender<ToLink>,
+    ) -> Result<(), (u64, mpsc::Sender<ToLink>)> {
+        let mut all = self.all();
+        match all.get(&computer) {
+            Some(held) if !held.queue.is_closed() => Err((held.session, held.queue.clone())),
+            _ => {
+                all.insert(computer, Link { session, queue: queue.clone() });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a link out, if it still is that session's.
+    pub fn leave(&self, computer: ComputerId, session: u64) {
+        let mut all = self.all();
+        if all.get(&computer).is_some_and(|link| link.session == session) {
+            all.remove(&computer);
+        }
+    }
+
+    pub fn send(&self, computer: ComputerId, session: u64, message: ToAgent) {
+        let mut all = self.all();
+        let Some(link) = all.get(&computer).filter(|link| link.session == session) else { return };
+        if link.queue.try_send(ToLink::Send(Box::new(message))).is_err() {
+            // Dropping the last sender ends the link.
+            all.remove(&computer);
+        }
+    }
+
+    /// Closes the link of one agent.
+    pub fn close(&self, computer: ComputerId, ending: Ending) {
+        if let Some(link) = self.all().remove(&computer) {
+            let _full_or_gone = link.queue.try_send(ToLink::Close(ending));
+        }
+    }
+
+    pub fn close_all(&self, ending: Ending) {
+        for (_, link) in self.all().drain() {
+            let _full_or_gone = link.queue.try_send(ToLink::Close(ending));
+        }
+    }
+
+    pub fn is_online(&self, computer: ComputerId) -> bool {
+        self.all().contains_key(&computer)
+    }
+
+    pub fn count(&self) -> usize {
+        self.all().len()
+    }
+}

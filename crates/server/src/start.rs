@@ -1,0 +1,296 @@
+//! Starting and stopping: in order, and nothing half.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use content::{ObjectStore, StoreError};
+use model::{ServerId, Span, Timestamp};
+use store::rows::{self, Setting};
+use store::{CommitError, Fence, OpenError, ReadError, SqliteStore, Store, Write, Writer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::changes::Changes;
+use crate::clock::{Fresh, NoChance, now, random};
+use crate::config::{Config, MAX_TARGETS};
+use crate::core::{Core, OpeningError, Parts};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::effects::Depot;
+use crate::gateway::{self, Deposits};
+use crate::hall::{About, Hall, SELF};
+use crate::identity::{Identity, IdentityError};
+use crate::links::{Ending, Links};
+use crate::logs::Logs;
+use crate::{http, upkeep};
+
+const SERVER_SETTING: &str = "server.id";
+/// Until then nobody else takes over what this server does.
+pub const LEASE: Span = Span::from_secs(60);
+/// How long requests of the API may still take when the server stops.
+const API_WITHIN: Duration = Duration::from_millis(500);
+/// The folders that a depot has from the beginning.
+const DEPOT_FOLDERS: [&str; 4] = ["deploy", "idd", "pdi", "wallpaper"];
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "DH-A014: the API would listen on {0} in the clear, where others could read the \
+         administrator's token; listen on 127.0.0.1, or say `--api-insecure` if the network is \
+         protected by other means"
+    )]
+    ApiInsecure(SocketAddr),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the database could not be read")]
+    Read(#[from] ReadError),
+    #[error("the server could not be entered in its database")]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Chance(#[from] NoChance),
+    #[error("the depot `{}` could not be made", .path.display())]
+    Depot { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Objects(#[from] StoreError),
+    #[error("cannot listen on {address} for {whom}; is another server running there?")]
+    Listen { address: SocketAddr, whom: &'static str, source: io::Error },
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
+}
+
+/// A deployment server.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that runs. Dropped without [`Running::shutdown`], it is as if it had been killed: what
+/// was told is durable, the rest is asked for again.
+#[derive(Debug)]
+pub struct Running {
+    pub agent_addr: SocketAddr,
+    pub api_addr: SocketAddr,
+    pub admin_token: String,
+    stop: Stop,
+}
+
+struct Stop {
+    hall: Arc<Hall>,
+    data: DataDir,
+    stopping: watch::Sender<bool>,
+    fenced: watch::Receiver<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    api: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stop").finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts a server and returns once it is ready for agents and people.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        if !config.api_listen.ip().is_loopback() && !config.api_insecure {
+            return Err(StartError::ApiInsecure(config.api_listen));
+        }
+        let data = DataDir::open(&config.data_dir)?;
+        let (agents, api) = listen(&config).await?;
+        let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+        let agent_addr = address(&agents, config.agent_listen);
+        let api_addr = address(&api, config.api_listen);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.database()).await?);
+        let depot = open_depot(&config, &data)?;
+        let row = enter(store.as_ref(), &config, &depot.path, agent_addr, api_addr).await?;
+        let identity = Identity::open(&data, store.as_ref(), &row.name, now()).await?;
+        let token_bytes: [u8; 32] = random()?;
+        let admin = data.admin_token(|| format!("dha_{}", hex::encode(token_bytes)))?;
+        let fence = Fence { server: row.id, fence: row.fence };
+        let (links, changes) = (Arc::new(Links::default()), Changes::new());
+        let writer = Writer::start(store.clone(), Some(fence));
+        let (core, fenced) = Core::start(Parts {
+            server: row.id,
+            fence: row.fence,
+            store: store.clone(),
+            writer: writer.clone(),
+            links: links.clone(),
+            changes: changes.clone(),
+            depot: depot.clone(),
+            max_targets: row.max_targets,
+        })
+        .await?;
+        let hall = Arc::new(Hall {
+            server: row.id,
+            name: row.name.clone(),
+            writer,
+            store,
+            core,
+            identity,
+            links,
+            changes,
+            depot,
+            deposits: Deposits::default(),
+            logs: Logs::new(data.logs()),
+            started_at: now(),
+            admin: blake3::hash(admin.as_bytes()),
+            row: Mutex::new(row),
+        });
+        data.tell(api_addr, agent_addr)?;
+        let text = format!("{} started on {agent_addr}, API on {api_addr}", hall.name);
+        tracing::info!("{text}");
+        drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
+        let stop = run(hall, data, agents, api, fenced);
+        Ok(Running { agent_addr, api_addr, admin_token: admin.to_string(), stop })
+    }
+}
+
+fn run(
+    hall: Arc<Hall>,
+    data: DataDir,
+    agents: TcpListener,
+    api: TcpListener,
+    fenced: watch::Receiver<bool>,
+) -> Stop {
+    let (stopping, is_stopping) = watch::channel(false);
+    let tasks = vec![
+        tokio::spawn(gateway::run(hall.clone(), agents, is_stopping.clone())),
+        tokio::spawn(upkeep::run(hall.clone(), is_stopping.clone())),
+    ];
+    let api = tokio::spawn(http::run(hall.clone(), api, is_stopping));
+    Stop { hall, data, stopping, fenced, tasks, api }
+}
+
+impl Running {
+    /// Ends when another server has taken over this one's database.
+    pub async fn fenced(&self) {
+        let mut fenced = self.stop.fenced.clone();
+        // The core is gone in either case.
+        let _core_gone = fenced.wait_for(|fenced| *fenced).await;
+    }
+
+    /// Accepts nothing more, commits what is queued, says goodbye to all, and releases the lease.
+    pub async fn shutdown(self) {
+        let Stop { hall, data, stopping, tasks, mut api, .. } = self.stop;
+        stopping.send_replace(true);
+        hall.links.close_all(Ending::Stopping);
+        if tokio::time::timeout(API_WITHIN, &mut api).await.is_err() {
+            api.abort();
+        }
+        hall.core.stop().await;
+        let mut row = hall.row();
+        row.lease_until = now();
+        let text = format!("{} stopped", hall.name);
+        let last = vec![hall.event("server", About::NOTHING, SELF, text), Write::PutServer(row)];
+        if let Err(error) = hall.writer.submit(last).await {
+            tracing::error!(error = %crate::core::chain(&error), "the lease was not released");
+        }
+        tasks.iter().for_each(JoinHandle::abort);
+        data.tell_stopped();
+        tracing::info!("{} stopped", hall.name);
+    }
+}
+
+async fn listen(config: &Config) -> Result<(TcpListener, TcpListener), StartError> {
+    let failed = |address, whom| move |source| StartError::Listen { address, whom, source };
+    let (agents, api) = (config.agent_listen, config.api_listen);
+    let agents = gateway::listen(agents).map_err(failed(agents, "agents"))?;
+    let api = TcpListener::bind(api).await.map_err(failed(api, "the API"))?;
+    Ok((agents, api))
+}
+
+fn open_depot(config: &Config, data: &DataDir) -> Result<Depot, StartError> {
+    let path = config.depot.clone().unwrap_or_else(|| data.path().join("depot"));
+    for folder in DEPOT_FOLDERS.map(|name| path.join(name)) {
+        let made = std::fs::create_dir_all(&folder);
+        made.map_err(|source| StartError::Depot { path: folder, source })?;
+    }
+    let path =
+        path.canonicalize().map_err(|source| StartError::Depot { path: path.clone(), source })?;
+    let objects = Arc::new(ObjectStore::open(&data.objects())?);
+    Ok(Depot { path, objects })
+}
+
+/// Enters the server in its database with a fence higher than any before.
+async fn enter(
+    store: &dyn Store,
+    config: &Config,
+    depot: &Path,
+    agent_addr: SocketAddr,
+    api_addr: SocketAddr,
+) -> Result<rows::Server, StartError> {
+    let instant = now();
+    let facts = machine::facts();
+    let host = facts.get("host_name").map_or("deskhand", String::as_str);
+    let mut writes = Vec::new();
+    let known = match store.setting(SERVER_SETTING).await? {
+        Some(kept) => kept.value.try_into().ok().map(ServerId::from_bytes),
+        None => None,
+    };
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let id = ServerId::fresh(instant)?;
+            let (key, value) = (SERVER_SETTING.into(), id.as_bytes().to_vec());
+            writes.push(Write::PutSetting(Setting { key, value }));
+            id
+        }
+    };
+    let row = store.server(id).await?.unwrap_or_else(|| rows::Server {
+        id,
+        name: host.to_owned(),
+        computer: None,
+        depot: String::new(),
+        presence: Vec::new(),
+        agent_listen: String::new(),
+        api_listen: String::new(),
+        max_targets: MAX_TARGETS,
+        is_default: true,
+        lease_until: Timestamp::EPOCH,
+        fence: 0,
+        created_by: SELF.to_owned(),
+        created_at: instant,
+    });
+    let row = rows::Server {
+        name: config.name.clone().unwrap_or(row.name),
+        depot: depot.display().to_string(),
+        presence: presence(config, agent_addr, host, facts.get("ip")),
+        agent_listen: agent_addr.to_string(),
+        api_listen: api_addr.to_string(),
+        max_targets: config.max_targets.unwrap_or(row.max_targets),
+        lease_until: instant + LEASE,
+        fence: row.fence + 1,
+        ..row
+    };
+    writes.push(Write::PutServer(row.clone()));
+    store.commit(writes).await?;
+    Ok(row)
+}
+
+/// Where agents are told to look for this server.
+fn presence(
+    config: &Config,
+    listening: SocketAddr,
+    host: &str,
+    own: Option<&String>,
+) -> Vec<String> {
+    if !config.presence.is_empty() {
+        return config.presence.clone();
+    }
+    if !listening.ip().is_unspecified() {
+        return vec![listening.to_string()];
+    }
+    let port = listening.port();
+    let named = format!("{host}:{port}");
+    let own = own.map(|own| match own.parse() {
+        Ok(ip) => SocketAddr::new(ip, port).to_string(),
+        Err(_) => format!("{own}:{port}"),
+    });
+    own.into_iter().chain([named]).collect()
+}

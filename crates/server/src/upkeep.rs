@@ -1,0 +1,72 @@
+//! What is done now and then: the lease is renewed, objects that nobody needs are removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Digest, Span, Timestamp};
+use store::{Page, Write};
+use tokio::sync::watch;
+
+use crate::clock::now;
+use crate::core::chain;
+use crate::hall::Hall;
+use crate::start::LEASE;
+
+const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// Turns of renewing between two sweeps.
+const SWEEP_EVERY: u32 = 3 * 60;
+/// The first sweep comes when the start is over.
+const SWEEP_FIRST: u32 = 3;
+/// Objects of ended deployments are kept so long: the next one may want the same.
+const KEPT_FOR: Span = Span::from_secs(7 * 86_400);
+/// What a target has begun to send and not gone on with.
+const STAGED_FOR: Span = Span::from_secs(2 * 86_400);
+
+/// Goes on until `stopping`.
+pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
+    let mut turn = 0u32;
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = tokio::time::sleep(RENEW_EVERY) => {}
+        }
+        turn += 1;
+        let row = hall.change_row(|row| row.lease_until = now() + LEASE);
+        if let Err(error) = hall.writer.submit(vec![Write::PutServer(row)]).await {
+            tracing::error!(error = %chain(&error), "the lease was not renewed");
+        }
+        if turn % SWEEP_EVERY == SWEEP_FIRST {
+            sweep(&hall).await;
+        }
+    }
+}
+
+async fn sweep(hall: &Arc<Hall>) {
+    let rows = match hall.store.deployments(Page::all()).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "nothing was swept");
+            return;
+        }
+    };
+    let before = |span: Span| {
+        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(now().as_millis().saturating_sub(span))
+    };
+    let (young, stale) = (before(KEPT_FOR), before(STAGED_FOR));
+    let needed = |row: &store::rows::Deployment| {
+        row.status != deployment::Status::Ended.as_str() || row.created_at > young
+    };
+    let live: Vec<Digest> =
+        rows.iter().filter(|row| needed(row)).filter_map(|row| row.depot_root).collect();
+    let objects = hall.depot.objects.clone();
+    let swept = tokio::task::spawn_blocking(move || {
+        objects.sweep_staging(stale)?;
+        objects.sweep(live)
+    });
+    match swept.await {
+        Ok(Ok(swept)) => tracing::info!(objects = swept.objects, bytes = swept.bytes, "swept"),
+        Ok(Err(error)) => tracing::error!(error = %chain(&error), "the sweep failed"),
+        Err(error) => tracing::error!(%error, "the sweep failed"),
+    }
+}
