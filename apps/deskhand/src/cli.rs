@@ -6,6 +6,7 @@ use crate::commands::{
     agent, completions, computer, deploy, deployment, events, explain, group, keys, run, server,
     simulate, token, workflow,
 };
+use crate::demo;
 
 /// Deskhand keeps a fleet of desktops and servers in order.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See it work on this machine: a server, agents, a real workflow
+    Demo(demo::Args),
     /// Run the deployment server on this machine, or ask how it is
     Server(server::Args),
     /// Make, look at or install the keys that machines trust

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::cli::{Cli, Command, OVERVIEW};
-use crate::output;
+use crate::{demo, output};
 
 const DONE: ExitCode = ExitCode::SUCCESS;
 
@@ -46,6 +46,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 
 async fn run_async(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Demo(args) => demo::run(args).await,
         Command::Server(args) => server::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::Agent(args) => agent::run(args).await,

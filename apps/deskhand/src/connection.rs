@@ -31,6 +31,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The data folder, if one was named.
+    pub fn data(&self) -> Option<PathBuf> {
+        self.data.clone()
+    }
+
     pub fn client(&self) -> Result<Client> {
         let asked = Asked {
             server: self.server.clone(),
@@ -42,6 +47,7 @@ impl Connection {
     }
 }
 
+/// Where a server keeps its data unless told otherwise.
 pub fn data_folder() -> PathBuf {
-    PathBuf::from("/var/lib/deskhand")
+    server::default_data_dir()
 }

@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod connection;
+mod demo;
 mod interrupt;
 mod live;
 mod output;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use client::{FindError, RequestError};
 
+use crate::commands::workflow;
 use crate::output;
 
 pub const FAILED: u8 = 1;
@@ -41,6 +42,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     let paint = output::paint_stderr();
     let start = paint.bad(&format!("error{code}"));
     eprintln!("{start}: {}", output::clean(&format!("{error:#}")));
+    if let Some(RequestError::Refused { problem, .. }) = error.downcast_ref() {
+        workflow::note_findings("workflow", &problem.findings);
+    }
     if let Some(hint) = known.as_ref().and_then(|known| known.hint.as_deref()) {
         eprintln!("  {}: {}", paint.dim("hint"), output::clean(hint));
     }

@@ -6,11 +6,11 @@ mod show;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use api::{ControlRequest, Deployment, NewDeployment, Targets};
+use api::{ControlRequest, Deployment, NewDeployment, Run, Targets};
 use clap::Subcommand;
 use client::Client;
 
-use super::deploy;
+use super::{deploy, pair};
 use crate::connection::Connection;
 use crate::output::{self, Cell, Table};
 use crate::trouble::Trouble;
@@ -79,6 +79,9 @@ enum Action {
         /// `failed` (failure, aborted, refused, lost), `not_begun`, `all`, or an outcome
         #[arg(long = "which", num_args = 1.., default_value = "failed", value_name = "SET")]
         sets: Vec<String>,
+        /// A value for a variable of the workflow
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        var: Vec<(String, String)>,
         /// Watch until the last result
         #[arg(long, short)]
         follow: bool,
@@ -115,9 +118,9 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Action::Resume(which) => control(&client, which, "resume").await?,
         Action::Abort(which) => control(&client, which, "abort").await?,
         Action::Close(which) => control(&client, which, "close").await?,
-        Action::Retry { which, sets, follow, json } => {
+        Action::Retry { which, sets, var, follow, json } => {
             let id = resolve(&client, &which.id).await?;
-            let new = again(&id, which.computer, sets);
+            let new = again(&client, &id, &which.computer, sets, var).await?;
             let deployed = client.deploy(&new).await?;
             return deploy::begun(&client, &id, &deployed, follow, json).await;
         }
@@ -129,20 +132,45 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     Ok(super::DONE)
 }
 
-fn again(id: &str, computers: Vec<String>, sets: Vec<String>) -> NewDeployment {
-    NewDeployment {
-        workflow: None,
-        revision: None,
+/// The same workflow in the same revision, for targets of that deployment.
+async fn again(
+    client: &Client,
+    id: &str,
+    computers: &[String],
+    sets: Vec<String>,
+    variables: Vec<(String, String)>,
+) -> Result<NewDeployment> {
+    let detail = client.deployment(id).await?;
+    let mut targets =
+        Targets { retry_of: Some(id.to_owned()), retry_which: sets, ..Targets::default() };
+    if !computers.is_empty() {
+        let mut runs = show::chosen(detail.runs, computers)?;
+        runs.retain(|run| targets.retry_which.iter().any(|set| is_in(run, set)));
+        if runs.is_empty() {
+            let what = format!("none of them is {}", targets.retry_which.join(" or "));
+            return Err(Trouble::new("DH-C013", what, "--which all takes every one").into());
+        }
+        let computers = runs.into_iter().map(|run| run.computer_id).collect();
+        targets = Targets { computers, ..Targets::default() };
+    }
+    Ok(NewDeployment {
+        workflow: Some(detail.deployment.workflow),
+        revision: Some(detail.deployment.revision),
         source: None,
-        targets: Targets {
-            computers,
-            retry_of: Some(id.to_owned()),
-            retry_which: sets,
-            ..Targets::default()
-        },
-        variables: Default::default(),
+        targets,
+        variables: variables.into_iter().collect(),
         start: None,
         stop: None,
+    })
+}
+
+/// Whether a run belongs to a retry set, as the server counts them.
+fn is_in(run: &Run, set: &str) -> bool {
+    let outcome = run.outcome.as_deref();
+    match set {
+        "all" => true,
+        "failed" => outcome.is_some_and(|o| ["failure", "refused", "lost", "aborted"].contains(&o)),
+        set => outcome == Some(set),
     }
 }
 

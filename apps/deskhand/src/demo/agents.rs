@@ -107,6 +107,17 @@ impl Agents {
     }
 }
 
+/// Says what the agent said last that ended without being asked.
+pub fn ended_early(folder: &Folder, names: &[String]) -> anyhow::Error {
+    let said = names.iter().filter_map(|name| {
+        let text = fs::read_to_string(folder.log(name)).ok()?;
+        Some((name, text.lines().next_back()?.to_owned()))
+    });
+    let said: Vec<String> = said.map(|(name, line)| format!("{name}: {line}")).collect();
+    let what = format!("an agent ended by itself; the agents said last: {}", said.join("; "));
+    Trouble::new("DH-C016", what, "are both programs of the same version?").into()
+}
+
 #[cfg(unix)]
 fn ask_to_stop(child: &Child) {
     use rustix::process::{Pid, Signal, kill_process};
