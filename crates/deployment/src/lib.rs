@@ -201,7 +201,8 @@ impl Deployment {
     /// The next target to begin, if the dates allow one; it counts as begun from here on.
     pub fn begin_next(&mut self, now: Timestamp) -> Option<(ComputerId, RunId)> {
         let is_early = self.schedule.start.is_some_and(|start| now < start);
-        if self.is_suspended || is_early {
+        let is_late = self.schedule.stop.is_some_and(|stop| stop <= now);
+        if self.is_suspended || is_early || is_late {
             return None;
         }
         let computer = self.ready.pop_first()?;

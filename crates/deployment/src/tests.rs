@@ -54,6 +54,15 @@ fn dates_bound_the_beginning_only() {
 }
 
 #[test]
+fn nothing_begins_at_the_stop_date_though_nobody_told_the_time() {
+    let dates = Schedule { start: None, stop: Some(AT(20)), needs_agent: true };
+    let mut deployment = deployment(dates);
+    deployment.handle(Input::Connected(computer(1)), AT(1));
+    assert_eq!(deployment.begin_next(AT(20)), None);
+    assert_eq!(deployment.begin_next(AT(19)), Some((computer(1), run(1))));
+}
+
+#[test]
 fn orders_reach_those_they_are_for_and_survive_reopening() {
     let mut deployment = deployment(schedule());
     deployment.handle(Input::Connected(computer(1)), AT(1));
