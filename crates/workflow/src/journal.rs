@@ -140,8 +140,8 @@ pub fn recover(run: RunId, bytes: &[u8]) -> Result<Recovered, Damaged> {
                 frames.push(rest[..length].to_vec());
                 offset += length;
             }
-            Err(FrameError::Torn) => break,
             // A crash while appending: nothing sound stands behind the damaged frame.
+            Err(FrameError::Torn) if !has_sound_frame(&rest[1..]) => break,
             Err(FrameError::Checksum) if is_torn_write(rest) => break,
             Err(error) => return Err(Damaged { seq: chain.frames(), offset, error }),
         }
@@ -153,6 +153,19 @@ pub fn recover(run: RunId, bytes: &[u8]) -> Result<Recovered, Damaged> {
 fn is_torn_write(bytes: &[u8]) -> bool {
     let Ok(length) = frame_len(bytes) else { return false };
     bytes.get(length..).is_none_or(|after| after.iter().all(|byte| *byte == 0))
+}
+
+/// Whether a whole frame stands anywhere in `bytes`: then what is before it was written long ago.
+fn has_sound_frame(bytes: &[u8]) -> bool {
+    let is_sound = |at: usize| {
+        let rest = &bytes[at..];
+        let Ok(length) = frame_len(rest) else { return false };
+        rest.get(..length).is_some_and(|frame| {
+            let (content, checksum) = frame.split_at(length - TAIL);
+            blake3::hash(content).as_bytes()[..TAIL] == *checksum
+        })
+    };
+    (0..bytes.len()).any(is_sound)
 }
 
 fn encode(record: &Record) -> Vec<u8> {
