@@ -1,5 +1,7 @@
 //! Many seeds over workflows of every kind: no law is ever broken, and every run ends.
 
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -216,6 +216,8 @@ pub struct Giver {
 
 impl Giver {
     pub fn handle(&mut self, input: GiverInput, now: Timestamp) {
+        // A clock that was set back must not put repetitions off.
+        self.repeat_at = self.repeat_at.min(now + REPEAT_AFTER);
         match input {
             GiverInput::Deploy(new) => self.deploy(*new, now),
             GiverInput::Control { deployment, scope, control, by } => {
@@ -561,8 +563,9 @@ impl Giver {
         let Some(given) = self.runs.get(&id) else { return };
         if matches!(given.run.state().owner(), Owner::Giving(_)) {
             self.send_give(id, now);
+        } else {
+            self.send_wanted(id);
         }
-        self.send_wanted(id);
     }
 
     fn close_lost(&mut self, deployment: DeploymentId, scope: &Scope, by: &str, now: Timestamp) {

@@ -17,6 +17,9 @@ use workflow::{
 
 use crate::{Give, Holding, REPEAT_AFTER, ToAgent, ToServer};
 
+/// Runs not held for which orders are remembered.
+const EARLY_MAX: usize = 1_000;
+
 /// Reads a definition's bytes; the error says what this agent lacks or does not understand.
 pub type Parse = fn(&[u8]) -> Result<Workflow, String>;
 
@@ -140,6 +143,11 @@ pub struct Taker {
     spent: Spent,
     runs: BTreeMap<RunId, Held>,
     is_linked: bool,
+    /// People's orders for runs that are on their way here, told on this link.
+    early: BTreeMap<RunId, BTreeMap<u64, Control>>,
+    /// Hand-overs that were refused on this link: the server closes those runs, so a repetition must
+    /// not be taken.
+    refused: BTreeSet<(RunId, Epoch)>,
     repeat_at: Timestamp,
     writes: VecDeque<TakerWrite>,
     orders: VecDeque<TakerOrder>,
@@ -161,6 +169,8 @@ impl Taker {
             spent,
             runs: BTreeMap::new(),
             is_linked: false,
+            early: BTreeMap::new(),
+            refused: BTreeSet::new(),
             repeat_at: Timestamp::EPOCH,
             writes: VecDeque::new(),
             orders: VecDeque::new(),
@@ -182,17 +192,20 @@ impl Taker {
         let (warrant, told) = self.permitted(&package)?;
         let workflow = Arc::new((self.parse)(&package.definition)?);
         let base = self.context(&workflow, &package, told);
-        let opened_at = journal.records.first().map(Record::at);
+        let is_taking = |record: &&Record| matches!(record, Record::Taken { .. });
+        let taken_at = journal.records.iter().find(is_taking).map(Record::at);
         let run = Run::open(package.run, Place::Target, workflow, base, journal.records)
             .map_err(|error| error.to_string())?;
         let run_id = package.run;
-        self.spent.spend(&Spending {
-            warrant: warrant.id(),
-            run: run_id,
-            begin_until: warrant.begin_until,
-        });
+        let (id, begin_until) = (warrant.id(), warrant.begin_until);
+        let spending = Spending { warrant: id, run: run_id, begin_until };
+        if matches!(self.spent.check(id, begin_until, run_id), Ok(Use::First)) {
+            // It died between keeping the run and remembering its warrant.
+            self.writes.push_back(TakerWrite::Spend(spending));
+        }
+        self.spent.spend(&spending);
         let is_over = run.state().outcome().is_some();
-        let end_by = opened_at.map(|at| at + warrant.run_limit);
+        let end_by = taken_at.map(|at| at + warrant.run_limit);
         let held = Held {
             package,
             run,
@@ -247,6 +260,8 @@ impl Taker {
     }
 
     pub fn handle(&mut self, input: TakerInput, now: Timestamp) {
+        // A clock that was set back must not put repetitions off.
+        self.repeat_at = self.repeat_at.min(now + REPEAT_AFTER);
         match input {
             TakerInput::Linked => self.link(now),
             TakerInput::Unlinked => self.is_linked = false,
@@ -281,6 +296,8 @@ impl Taker {
     fn link(&mut self, now: Timestamp) {
         self.is_linked = true;
         self.repeat_at = now + REPEAT_AFTER;
+        self.early.clear();
+        self.refused.clear();
         for held in self.runs.values_mut() {
             held.sent = None;
         }
@@ -322,6 +339,11 @@ impl Taker {
             ToAgent::Give(give) => self.take(*give, now),
             ToAgent::Acked { run, frames } => self.acknowledged(run, frames, false),
             ToAgent::Resend { run, from } => self.acknowledged(run, from, true),
+            ToAgent::Control { run, number, control } if !self.runs.contains_key(&run) => {
+                if self.early.len() < EARLY_MAX || self.early.contains_key(&run) {
+                    self.early.entry(run).or_default().insert(number, control);
+                }
+            }
             ToAgent::Control { run, number, control } => {
                 self.step(run, Input::Control { number, control }, now);
             }
@@ -378,7 +400,13 @@ impl Taker {
             }
             return;
         }
-        if let Err(reason) = self.try_take(give, now) {
+        let taken = if self.refused.contains(&(run, epoch)) {
+            Err("it was refused before".to_owned())
+        } else {
+            self.try_take(give, now)
+        };
+        if let Err(reason) = taken {
+            self.refused.insert((run, epoch));
             let text = format!("not taken: {reason}");
             self.orders.push_back(TakerOrder::Note { run, text });
             self.orders.push_back(TakerOrder::Send(ToServer::Refused { run, epoch, reason }));
@@ -416,7 +444,8 @@ impl Taker {
         if run.state().owner() != Owner::Giving(give.epoch) {
             return Err("its journal does not end with this hand-over".into());
         }
-        let take = Input::Take { epoch: give.epoch, remaining: give.remaining };
+        let controls = self.early.remove(&give.run).unwrap_or_default().into_iter().collect();
+        let take = Input::Take { epoch: give.epoch, remaining: give.remaining, controls };
         run.handle(take, now).map_err(|error| error.to_string())?;
         let given = give.frames.len() as u64;
         let held = Held {

@@ -10,14 +10,17 @@ use std::sync::Arc;
 use model::{Outcome, RunId, Span, Timestamp};
 
 use crate::context::wait_until;
+use crate::journal::FRAME_BYTES_MAX;
 use crate::record::{Cause, Control, EffectId, Epoch, Place, Record, Remaining, Report, Visit};
 use crate::state::{
     Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, ends_run, is_instant,
 };
-use crate::{ActivityName, Context, Event, Kind, Side, Template, Workflow};
+use crate::{Activity, ActivityName, Context, Event, Kind, Side, Template, Workflow};
 
 /// Activities that may begin in one step before the run counts as an endless cycle without time.
 const BEGUN_AT_ONCE_MAX: u32 = 10_000;
+/// What all outputs and the note of one visit may come to.
+const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX / 3;
 /// Records kept back so that a run at its limit can still be ended in order.
 const RECORDS_SPARE: u64 = 5_000;
 
@@ -36,8 +39,9 @@ pub enum Input {
     Fail { reason: String },
     /// The run shall be given to the target's agent.
     Give { epoch: Epoch },
-    /// The agent takes the run; `remaining` is what the giver says is left of each visit's times.
-    Take { epoch: Epoch, remaining: Vec<Remaining> },
+    /// The agent takes the run; `remaining` is what the giver says is left of each visit's times,
+    /// `controls` what people have ordered of the run since it was given away.
+    Take { epoch: Epoch, remaining: Vec<Remaining>, controls: Vec<(u64, Control)> },
 }
 
 /// What is to be done, each once its records are durable.
@@ -179,10 +183,14 @@ impl Run {
         if self.is_acting() {
             self.is_reopened = false;
         }
-        let now = now.max(self.state.clock());
+        // The run goes by the clock of the machine that has it, so only there it never goes back.
+        let now = if let Input::Take { .. } = input { now } else { now.max(self.state.clock()) };
         match input {
-            Input::Take { epoch, remaining } => {
+            Input::Take { epoch, remaining, controls } => {
                 self.write(Record::Taken { epoch, remaining, at: now })?;
+                for (number, control) in controls {
+                    self.control(number, control, now)?;
+                }
                 self.order_again();
             }
             _ if !self.is_acting() && !self.may_open(&input) => return Ok(()),
@@ -320,6 +328,7 @@ impl Run {
         if let Some(event) = &progress.stopping {
             report.event = event.clone();
         }
+        let report = told(report, self.workflow.activities.get(&progress.activity));
         self.write(Record::Ended { visit: effect.visit, report, at: now })
     }
 
@@ -578,5 +587,37 @@ impl Run {
             (None, Some(_)) => Some(Event::Timeout),
             (None, None) => None,
         }
+    }
+}
+
+/// A report as the journal can hold it: `exit 0` is `ok` where nothing names it, an event that could
+/// not be read back is an error, and no text is longer than a frame can bear.
+fn told(mut report: Report, activity: Option<&Activity>) -> Report {
+    let is_named = |event: &Event| activity.is_some_and(|found| found.on.contains_key(event));
+    if report.event == Event::Exit(0) && !is_named(&report.event) {
+        report.event = Event::Ok;
+    }
+    if report.event.to_string().parse().as_ref() != Ok(&report.event) {
+        report.note.get_or_insert(format!("`{}` is no event", report.event));
+        report.event = Event::Error;
+    }
+    let bytes = |report: &Report| {
+        let outputs = report.outputs.iter().map(|(name, text)| name.len() + text.len() + 8);
+        outputs.sum::<usize>() + report.note.as_ref().map_or(0, String::len)
+    };
+    if bytes(&report) > OUTPUT_BYTES_MAX {
+        let each_max = OUTPUT_BYTES_MAX / (report.outputs.len() + 1);
+        let texts = report.outputs.values_mut().chain(&mut report.note);
+        texts.for_each(|text| shorten(text, each_max));
+    }
+    if bytes(&report) > 2 * OUTPUT_BYTES_MAX {
+        report.outputs.clear();
+    }
+    report
+}
+
+fn shorten(text: &mut String, length_max: usize) {
+    if text.len() > length_max {
+        text.truncate(text.floor_char_boundary(length_max));
     }
 }

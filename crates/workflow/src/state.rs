@@ -91,7 +91,7 @@ pub struct State {
     /// Records folded so far: the sequence number of the next one.
     records: u64,
     visits: u32,
-    /// The latest instant of any record; the run never goes back behind it.
+    /// The latest instant by the clock of its owner; the run never goes back behind it.
     clock: Timestamp,
     began: Option<Timestamp>,
     in_progress: BTreeMap<Visit, Progress>,
@@ -219,7 +219,11 @@ impl State {
             return Err(impossible(why));
         }
         self.records += 1;
-        self.clock = self.clock.max(record.at());
+        // At a hand-over the run changes clocks.
+        self.clock = match record {
+            Record::Taken { at, .. } => *at,
+            _ => self.clock.max(record.at()),
+        };
         self.fold(workflow, record.clone());
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Giver {
         };
         let ours = given.chain.frames();
         match given.run.state().owner() {
-            _ if is_lost(given) => self.send(computer, ToAgent::Fenced { run }),
+            _ if is_closed_here(given) => self.send(computer, ToAgent::Fenced { run }),
             _ if given.run.state().outcome().is_some() && holding.frames <= ours => {
                 self.send(computer, ToAgent::Forget { run });
             }
@@ -75,6 +75,7 @@ impl Giver {
                     && holding.frames == ours
                     && holding.head == given.chain.head() =>
             {
+                self.agrees(run, now);
                 self.send(computer, ToAgent::Acked { run, frames: ours });
             }
             _ => {
@@ -134,7 +135,7 @@ impl Giver {
     fn adopt(&mut self, run: RunId, epoch: Epoch, first: u64, frames: &[Vec<u8>], now: Timestamp) {
         let Some(given) = self.runs.get_mut(&run) else { return };
         let (computer, ours) = (given.computer, given.chain.frames());
-        if is_lost(given) {
+        if is_closed_here(given) {
             return self.send(computer, ToAgent::Fenced { run });
         }
         if given.run.state().outcome().is_some() {
@@ -156,8 +157,11 @@ impl Giver {
         for frame in frames.iter().skip(known) {
             if let Err(why) = self.adopt_frame(run, frame, now) {
                 self.diverge(run, &why, now);
-                return;
+                return self.account(run, now);
             }
+        }
+        if frames.len() > known {
+            self.agrees(run, now);
         }
         let Some(given) = self.runs.get_mut(&run) else { return };
         let (frames, last_order) = (given.chain.frames(), given.run.state().last_order());
@@ -262,6 +266,15 @@ impl Giver {
         }
     }
 
+    /// What the agent holds continues this journal, whatever was thought of it before.
+    fn agrees(&mut self, run: RunId, now: Timestamp) {
+        if let Some(given) = self.runs.get_mut(&run).filter(|given| given.diverged.is_some()) {
+            given.diverged = None;
+            given.changed = now;
+            self.changed.insert(run);
+        }
+    }
+
     pub(super) fn event(
         &mut self,
         kind: &'static str,
@@ -277,7 +290,7 @@ impl Giver {
     pub(super) fn send_wanted(&mut self, id: RunId) {
         let Some(given) = self.runs.get(&id) else { return };
         let computer = given.computer;
-        if !matches!(given.run.state().owner(), Owner::Target(_)) {
+        if given.run.state().owner() == Owner::Server || given.run.state().outcome().is_some() {
             return;
         }
         for (number, control, _) in given.wanted.clone() {
@@ -306,10 +319,15 @@ impl Giver {
             frames: given.frames.clone(),
             remaining: given.run.remaining(now),
         };
-        self.send(given.computer, ToAgent::Give(Box::new(give)));
+        let computer = given.computer;
+        // People's orders go ahead of the run, so that it begins nothing against them.
+        self.send_wanted(id);
+        self.send(computer, ToAgent::Give(Box::new(give)));
     }
 }
 
-fn is_lost(given: &Given) -> bool {
-    matches!(given.run.state().outcome(), Some((Outcome::Lost, _)))
+/// The server ended the run without its agent, which must not go on with it.
+fn is_closed_here(given: &Given) -> bool {
+    let outcome = given.run.state().outcome().map(|(outcome, _)| outcome);
+    matches!(outcome, Some(Outcome::Lost | Outcome::Refused | Outcome::NotBegun))
 }
