@@ -1,0 +1,11 @@
+//! The server as agents and administrators meet it: in this process, over real connections.
+
+mod agent;
+mod api_client;
+mod authorization;
+mod content;
+mod deployments;
+mod hostile;
+mod house;
+mod robot;
+mod starting;
