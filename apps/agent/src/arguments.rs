@@ -28,7 +28,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct EnrollArguments {
     /// The token from `deskhand token create`; `-` reads it from standard input.
-    #[arg(long, env = "DESKHAND_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "DESKHAND_ENROLL_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// The server's address, tried before those in the token.
     #[arg(long, value_name = "HOST:PORT")]

@@ -82,7 +82,7 @@ async fn enrol(wish: EnrollArguments) -> Result<()> {
         None => {
             return Err(anyhow!(
                 "a token is needed: make one with `deskhand token create` on the server and give it \
-                 with --token, or in DESKHAND_TOKEN"
+                 with --token, or in DESKHAND_ENROLL_TOKEN"
             ));
         }
     };

@@ -123,10 +123,11 @@ impl Link {
     pub(crate) async fn keep(self) {
         let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
         let mut server = None;
+        LinkNote::away(None, "not yet tried".to_owned()).write(&self.note);
         while !self.inputs.is_closed() {
-            let began = Instant::now();
-            let Err(error) = self.once(&mut server).await;
-            if began.elapsed() >= STABLE {
+            let mut welcomed = None;
+            let Err(error) = self.once(&mut server, &mut welcomed).await;
+            if welcomed.is_some_and(|at: Instant| at.elapsed() >= STABLE) {
                 backoff.reset();
             }
             let wait = backoff.step();
@@ -139,6 +140,7 @@ impl Link {
     async fn once(
         &self,
         server: &mut Option<String>,
+        welcomed: &mut Option<Instant>,
     ) -> Result<std::convert::Infallible, LinkError> {
         let (address, connection) = self.dialer.dial().await?;
         let mut socket = open(connection).await?;
@@ -156,6 +158,7 @@ impl Link {
         tracing::info!("connected to {address}, protocol {protocol}");
         LinkNote::connected(address.clone()).write(&self.note);
         *server = Some(address);
+        *welcomed = Some(Instant::now());
         let (outbox, said) = mpsc::unbounded_channel();
         self.tell(Input::Linked { generation, outbox, trust }).await?;
         self.logs.linked();

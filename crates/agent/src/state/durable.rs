@@ -77,9 +77,13 @@ pub(crate) fn allocate(file: &File, length: u64) -> io::Result<bool> {
     }
 }
 
+/// NTFS gives a file its room when its length is set.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn allocate(_file: &File, _length: u64) -> io::Result<bool> {
-    Ok(false)
+pub(crate) fn allocate(file: &File, length: u64) -> io::Result<bool> {
+    if file.metadata()?.len() < length {
+        file.set_len(length)?;
+    }
+    Ok(true)
 }
 
 /// Whether an error says that there is no room.

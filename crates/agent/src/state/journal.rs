@@ -23,16 +23,31 @@ pub(crate) struct Journal {
     room: Option<u64>,
 }
 
+/// What is known of a file that was just written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Created {
+    length: u64,
+    room: Option<u64>,
+}
+
 impl Journal {
-    /// A new file with its first frames, not yet durable.
-    pub(crate) fn create(path: &Path, frames: &[Vec<u8>]) -> io::Result<Self> {
-        let file = open_private(path)?;
-        let mut journal = Self { file, length: 0, room: None };
+    /// A new file with its first frames, synced after `beside`. It is closed again, as Windows
+    /// renames no folder with an open file in it; [`Self::opened_at`] opens it in its place.
+    pub(crate) fn create(path: &Path, frames: &[Vec<u8>], beside: &File) -> io::Result<Created> {
+        let mut journal = Self { file: open_private(path)?, length: 0, room: None };
         let bytes = frames.concat();
         let room = bytes.len() as u64 + STEP;
         journal.room = allocate(&journal.file, room)?.then_some(room);
         journal.write(&bytes)?;
-        Ok(journal)
+        // Both are written before either is synced: one transaction of the file system.
+        beside.sync_data()?;
+        journal.sync()?;
+        Ok(Created { length: journal.length, room: journal.room })
+    }
+
+    pub(crate) fn opened_at(path: &Path, created: Created) -> io::Result<Self> {
+        let Created { length, room } = created;
+        Ok(Self { file: open_private(path)?, length, room })
     }
 
     /// A file whose first `length` bytes were found sound; a torn tail is cut off, durably.

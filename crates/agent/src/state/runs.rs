@@ -188,14 +188,12 @@ impl Runs {
             let _ = fs::remove_dir_all(&beside);
             fs::create_dir(&beside)?;
             let kept = write_new(&beside.join("package"), &wire::package::encode(package))?;
-            let journal = Journal::create(&beside.join("journal"), frames)?;
-            // Both are written before either is synced: one transaction of the file system.
-            kept.sync_data()?;
-            journal.sync()?;
+            let created = Journal::create(&beside.join("journal"), frames, &kept)?;
+            drop(kept);
             sync_folder(&beside)?;
             fs::rename(&beside, &place)?;
             sync_folder(&self.folder)?;
-            Ok(journal)
+            Journal::opened_at(&place.join("journal"), created)
         })();
         let journal = made.map_err(failed(&place))?;
         self.journals.insert(run, journal);
