@@ -265,13 +265,23 @@ impl State {
                 .get(visit)
                 .map(|_| ())
                 .ok_or_else(|| format!("visit {visit} is not in progress")),
-            Record::Concluding { .. } | Record::Retrying { .. } => match self.phase {
-                Phase::Going | Phase::Retrying { .. } => Ok(()),
-                _ => Err("the run is ending".into()),
-            },
+            Record::Concluding { outcome, by, .. } => {
+                self.may_conclude(workflow, *outcome, by.as_ref())
+            }
+            Record::Retrying { activity, not_before, at } => {
+                match self.may_end(workflow, activity)? {
+                    Kind::Retry { limit, delay }
+                        if self.attempt <= *limit && *not_before == *at + *delay =>
+                    {
+                        Ok(())
+                    }
+                    _ => Err(format!("`{activity}` does not begin the run again so")),
+                }
+            }
             Record::Restarted { attempt, .. } => {
                 let is_due = matches!(self.phase, Phase::Retrying { .. })
                     && self.in_progress.is_empty()
+                    && !self.is_suspended
                     && *attempt == self.attempt + 1;
                 if is_due { Ok(()) } else { Err("nothing asked for this pass".into()) }
             }
@@ -286,13 +296,8 @@ impl State {
                 Owner::Giving(given) if given == *epoch => Ok(()),
                 _ => Err(format!("epoch {} was not given", epoch.0)),
             },
-            Record::Closed { outcome, .. }
-                if !self.in_progress.is_empty()
-                    && !matches!(outcome, Outcome::Lost | Outcome::Refused) =>
-            {
-                Err("activities are in progress".into())
-            }
-            Record::Opened { .. } | Record::Controlled { .. } | Record::Closed { .. } => Ok(()),
+            Record::Closed { outcome, .. } => self.may_close(workflow, *outcome),
+            Record::Opened { .. } | Record::Controlled { .. } => Ok(()),
         }
     }
 
@@ -308,9 +313,7 @@ impl State {
         if visit != self.next_visit() {
             return Err(format!("visit {visit} is not {}", self.next_visit()));
         }
-        if self.phase != Phase::Going {
-            return Err("the run is ending".into());
-        }
+        self.goes_on()?;
         if !self.arrivals.iter().any(|a| &a.to == activity && a.by.as_ref() == by) {
             return Err(format!("no transition leads to `{activity}` now"));
         }
@@ -321,6 +324,76 @@ impl State {
             return Err("the run is not on its target".into());
         }
         Ok(&definition.kind)
+    }
+
+    fn goes_on(&self) -> Result<(), String> {
+        match self.phase {
+            Phase::Going if self.is_aborted => Err("the run was aborted".into()),
+            Phase::Going if self.is_suspended => Err("the run is suspended".into()),
+            Phase::Going => Ok(()),
+            _ => Err("the run is ending".into()),
+        }
+    }
+
+    /// An activity that ends the run or the pass is arrived at.
+    fn may_end<'w>(
+        &self,
+        workflow: &'w Workflow,
+        activity: &ActivityName,
+    ) -> Result<&'w Kind, String> {
+        self.goes_on()?;
+        let definition = workflow.activities.get(activity);
+        let is_arrived = self.arrivals.iter().any(|arrival| &arrival.to == activity);
+        match definition {
+            Some(definition) if is_arrived => Ok(&definition.kind),
+            Some(_) => Err(format!("no transition leads to `{activity}` now")),
+            None => Err(format!("no activity `{activity}`")),
+        }
+    }
+
+    fn may_conclude(
+        &self,
+        workflow: &Workflow,
+        outcome: Outcome,
+        by: Option<&ActivityName>,
+    ) -> Result<(), String> {
+        let is_right = match by {
+            Some(activity) => match self.may_end(workflow, activity)? {
+                Kind::Success { .. } => outcome == Outcome::Success,
+                Kind::Failure { .. } => outcome == Outcome::Failure,
+                Kind::Retry { limit, .. } => outcome == Outcome::Failure && self.attempt > *limit,
+                _ => false,
+            },
+            None if !matches!(self.phase, Phase::Going | Phase::Retrying { .. }) => {
+                return Err("the run is ending".into());
+            }
+            None => outcome == Outcome::Failure || (outcome == Outcome::Aborted && self.is_aborted),
+        };
+        if is_right { Ok(()) } else { Err(format!("nothing ends the run with {outcome}")) }
+    }
+
+    fn may_close(&self, workflow: &Workflow, outcome: Outcome) -> Result<(), String> {
+        if let Outcome::Lost | Outcome::Refused = outcome {
+            return Ok(());
+        }
+        if !self.in_progress.is_empty() {
+            return Err("activities are in progress".into());
+        }
+        let is_right = match &self.phase {
+            Phase::NotOpened => outcome == Outcome::NotBegun,
+            Phase::Concluding { outcome: due, .. } => outcome == *due,
+            Phase::Going => {
+                let is_join = |arrival: &Arrival| {
+                    let found = workflow.activities.get(&arrival.to);
+                    found.is_some_and(|found| found.kind == Kind::Synchronization)
+                };
+                let is_failed = !self.unhandled.is_empty() || !self.arrivals.is_empty();
+                let due = if is_failed { Outcome::Failure } else { Outcome::Success };
+                self.arrivals.iter().all(is_join) && outcome == due
+            }
+            Phase::Retrying { .. } | Phase::Closed { .. } => false,
+        };
+        if is_right { Ok(()) } else { Err(format!("the run does not end with {outcome} now")) }
     }
 
     pub(crate) fn is_active(&self, activity: &ActivityName) -> bool {
