@@ -144,7 +144,10 @@ impl One {
         fs::create_dir_all(&self.root)
             .with_context(|| format!("cannot make {}", self.root.display()))?;
         let mut command = self.command("enroll");
-        command.args(["--name", &self.name]).env("DESKHAND_TOKEN", token).stdout(Stdio::null());
+        command
+            .args(["--name", &self.name])
+            .env("DESKHAND_ENROLL_TOKEN", token)
+            .stdout(Stdio::null());
         let done = command.stderr(Stdio::piped()).output().await;
         let done = done.with_context(|| format!("cannot start {}", self.program.display()))?;
         if done.status.success() {
@@ -173,7 +176,8 @@ impl One {
     }
 
     fn failed(&self, what: &str, said: &str) -> Trouble {
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let last = said.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.unwrap_or("it said nothing");
         let what = format!("the agent {} {what}: {}", self.name, output::clean(last.trim()));
         Trouble::new("DH-C016", what, "are both programs of the same version?")
     }
