@@ -116,11 +116,11 @@ impl Fleet {
         command.args(["server", "run", "--data"]).arg(self.data());
         command.args(["--agent-listen", &self.agent_address, "--api-listen", &self.api_address]);
         self.server = Some(Child::start(command, &log)?);
-        let address = self.api_address.parse()?;
-        until("the server to listen", || {
-            std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
-        })?;
-        Ok(())
+        // It listens before it says where its token lies.
+        until("the server to answer", || {
+            let asked = self.run(["agent", "list", "--json"]).ok()?;
+            asked.status.success().then_some(())
+        })
     }
 
     /// Everything that the server and the agents logged, for a failed test's message.
