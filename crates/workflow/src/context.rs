@@ -1,9 +1,10 @@
 //! Templates and what they may speak of (WF-06).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Enumerator, Object, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use model::{Facts, Timestamp};
 
@@ -150,13 +151,13 @@ impl Context {
 
     fn as_value(&self) -> Value {
         let activities =
-            self.outputs.iter().map(|(name, outputs)| (name.as_str(), map_value(outputs)));
+            self.outputs.iter().map(|(name, outputs)| (name.to_string(), map_value(outputs)));
         let roots = [
             ("computer", map_value(&self.computer)),
             ("deployment", map_value(&self.deployment)),
             ("run", map_value(&self.run)),
             ("agent", map_value(&self.agent)),
-            ("activities", Value::from_pairs(activities)),
+            ("activities", Value::from_object(Activities(activities.collect()))),
         ];
         let own =
             self.variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
@@ -173,6 +174,21 @@ impl Context {
             }
         }
         all
+    }
+}
+
+/// Outputs by activity. One that has not ended has none, so that a default can stand in for them.
+#[derive(Debug)]
+struct Activities(BTreeMap<String, Value>);
+
+impl Object for Activities {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let known = self.0.get(key.as_str()?).cloned();
+        Some(known.unwrap_or_else(|| map_value(&BTreeMap::new())))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(|name| Value::from(name.as_str())).collect())
     }
 }
 
@@ -217,6 +233,7 @@ mod tests {
         assert_eq!(render("{{ nothing | default('x') }}"), Ok("x".into()));
         assert!(render("{{ computer.nmae }}").is_err());
         assert!(render("{{ activities.setup.stdout }}").is_err());
+        assert_eq!(render("{{ activities.setup.stdout | default('x') }}"), Ok("x".into()));
         assert!(render("{{ prefix ").is_err());
     }
 

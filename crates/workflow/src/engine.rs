@@ -532,10 +532,12 @@ impl Run {
     fn default_reason(&self, activity: &ActivityName, by: Option<&Cause>) -> String {
         match by {
             Some(cause) => {
-                let note = self.state.path().iter().rev().find(|s| s.activity == cause.activity);
-                match note.and_then(|step| step.note.as_deref()) {
-                    Some(note) => format!("{cause}: {note}"),
-                    None => cause.to_string(),
+                let step = self.state.path().iter().rev().find(|s| s.activity == cause.activity);
+                // What it said (`exit 5`), not what stood in for that (`error`).
+                let event = step.and_then(|step| step.event.as_ref()).unwrap_or(&cause.event);
+                match step.and_then(|step| step.note.as_deref()) {
+                    Some(note) => format!("{}: {event}: {note}", cause.activity),
+                    None => format!("{}: {event}", cause.activity),
                 }
             }
             None => activity.to_string(),
