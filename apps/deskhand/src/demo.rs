@@ -1,8 +1,8 @@
 //! `deskhand demo`: the whole thing on this machine.
 //!
 //! A server in this process, real agent processes, a real workflow, in a temporary folder. Owns the
-//! order in which all of it begins and ends: however it ends (done, Ctrl-C, an error), the agents are
-//! stopped first, then the server, then the folder is removed.
+//! order in which all of it begins and ends: however it ends (done, Ctrl-C, an error), the agents
+//! are stopped first, then the server, then the folder is removed.
 
 mod agents;
 mod farewell;
@@ -29,7 +29,12 @@ const TOKEN_VALID_S: u64 = 3_600;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many agents
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(
+        long,
+        default_value_t = 5,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=500)
+    )]
     agents: u16,
     /// Let all of it go on until Ctrl-C, and say how to use it
     #[arg(long)]
@@ -115,11 +120,11 @@ impl Stage<'_> {
         if self.args.json {
             let mut all = results::collect(client, id, runs).await?;
             all.seconds = Some((seconds * 1_000.0).round() / 1_000.0);
-            return output::json(&all);
+            output::json(&all)?;
+        } else {
+            results::table(runs, output::now()).print()?;
         }
-        results::table(runs, output::now()).print()?;
-        let counted = results::counted(runs);
-        output::note(format!("{} targets: {counted}, in {seconds:.2} s", runs.len()));
+        output::note(format!("{}, in {seconds:.2} s", results::counted_in_all(runs)));
         farewell::what_came(self.folder, self.names, self.args.serve);
         Ok(())
     }

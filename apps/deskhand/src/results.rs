@@ -113,12 +113,21 @@ pub fn why(run: &Run, now: i64) -> String {
     match &run.waiting {
         Some(api::Waiting { text, next: Some(next), .. }) => {
             let time = output::stamp(*next);
-            format!("{text}; tried next {} ({time})", output::ago_or_ahead(*next, now))
+            format!("{text}; next try {} ({time})", output::ago_or_ahead(*next, now))
         }
         Some(waiting) => waiting.text.clone(),
         None if run.phase != "pending" && !run.is_connected => "not connected".to_owned(),
         None => String::new(),
     }
+}
+
+/// `4 targets: 3 success, 1 running`.
+pub fn counted_in_all(runs: &[Run]) -> String {
+    format!("{}: {}", targets(runs.len() as u64), counted(runs))
+}
+
+pub fn targets(count: u64) -> String {
+    if count == 1 { "1 target".to_owned() } else { format!("{count} targets") }
 }
 
 /// `3 success, 1 running`.

@@ -111,7 +111,7 @@ pub async fn begun(
     let deployment = &deployed.deployment;
     let id = &deployment.id;
     if follow {
-        output::note(format!("Deployment {id} to {} targets.", deployment.targets));
+        output::note(format!("Deployment {id} to {}.", results::targets(deployment.targets)));
         return watch(client, id, json).await;
     }
     if json {
@@ -134,7 +134,7 @@ pub async fn watch(client: &Client, id: &str, json: bool) -> Result<ExitCode> {
     } else {
         results::table(&runs, output::now()).print()?;
     }
-    output::note(format!("{} targets: {}", runs.len(), results::counted(&runs)));
+    output::note(results::counted_in_all(&runs));
     if is_over {
         return Ok(results::exit_code(&runs));
     }

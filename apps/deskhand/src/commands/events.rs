@@ -72,8 +72,7 @@ async fn read(client: &Client, after: &mut Option<u64>) -> Result<Vec<Event>> {
 }
 
 fn print(event: &Event) -> Result<()> {
-    let Event { seq, at, kind, computer, who, text, .. } = event;
-    let about = computer.as_deref().map(|name| format!(" {name}:")).unwrap_or_default();
-    let line = format!("{seq:>6}  {}  {kind}  {who}:{about} {text}", output::stamp(*at));
+    let Event { seq, at, kind, who, text, .. } = event;
+    let line = format!("{seq:>6}  {}  {kind:<10}  {text} ({who})", output::stamp(*at));
     Ok(output::line(output::clean(&line))?)
 }

@@ -1,5 +1,6 @@
 //! `deskhand server`: the deployment server itself, and how it is.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,7 +100,12 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 async fn serve(args: RunArgs, data: PathBuf) -> Result<()> {
     let wrong = |_| Trouble::usage(format!("`{}` is no log level", args.log), "--log info");
     let filter = EnvFilter::try_new(&args.log).map_err(wrong)?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let mut config = Config::new(std::path::absolute(data)?);
     config.agent_listen = args.agent_listen.unwrap_or(config.agent_listen);
     config.api_listen = args.api_listen.unwrap_or(config.api_listen);

@@ -18,7 +18,12 @@ pub struct Args {
     #[arg(value_name = "WORKFLOW|FILE")]
     workflow: String,
     /// How many computers there are
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(
+        long,
+        default_value_t = 100,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     fleet: u32,
     /// From which all chance comes: the same seed gives the same story
     #[arg(long, default_value_t = 1, value_name = "S")]

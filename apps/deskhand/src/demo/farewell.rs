@@ -7,6 +7,9 @@ use client::Client;
 use super::folder::Folder;
 use crate::output;
 
+/// File names that are shown.
+const FILES_MAX: usize = 10;
+
 /// What came into the depot, and what is on a target now.
 pub fn what_came(folder: &Folder, names: &[String], stays: bool) {
     let inventory = folder.depot().join("inventory");
@@ -18,7 +21,10 @@ pub fn what_came(folder: &Folder, names: &[String], stays: bool) {
     files.sort_by_cached_key(|name| crate::live::natural(name));
     let shown = if stays { inventory.display().to_string() } else { "inventory".to_owned() };
     output::note(format!("\nThe agents brought into the depot's folder {shown}:"));
-    output::note(format!("  {}", files.join("  ")));
+    let more = files.len().saturating_sub(FILES_MAX);
+    files.truncate(FILES_MAX);
+    let and_more = if more > 0 { format!("  and {more} more") } else { String::new() };
+    output::note(format!("  {}{and_more}", files.join("  ")));
     let Some(first) = names.first() else { return };
     if let Ok(text) = fs::read_to_string(inventory.join(format!("{first}.txt"))) {
         output::note(format!("{first}.txt says:"));

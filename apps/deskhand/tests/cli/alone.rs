@@ -32,7 +32,7 @@ fn wrong_usage_is_exit_code_2_on_standard_error() {
         &["token", "create", "--valid", "soon"],
         &["server", "set"],
         &["workflow", "check"],
-        &["explain", "DH-X000"],
+        &["explain", "nonsense"],
     ] {
         let came = deskhand(args);
         assert_eq!((came.code, came.out.as_str()), (Some(2), ""), "{args:?}");

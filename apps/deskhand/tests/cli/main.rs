@@ -1,8 +1,12 @@
 //! The command line as people and scripts meet it: what it prints where, and its exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod alone;
 mod answers;
 mod guide;
+mod local;
+mod served;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `deskhand deployment show`: targets, and of chosen ones the way through the workflow.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use api::{Deployment, DeploymentDetail, Run, RunDetail};
 use client::Client;
@@ -45,7 +47,7 @@ pub fn chosen(runs: Vec<Run>, computers: &[String]) -> Result<Vec<Run>> {
 
 fn show(detail: &DeploymentDetail) -> Result<()> {
     head(&detail.deployment)?;
-    output::line(format!("{} targets: {}\n", detail.runs.len(), results::counted(&detail.runs)))?;
+    output::line(format!("{}\n", results::counted_in_all(&detail.runs)))?;
     Ok(results::table(&detail.runs, output::now()).print()?)
 }
 
@@ -70,10 +72,14 @@ fn path(detail: &RunDetail) -> Result<()> {
     output::line(format!("\n{}", output::clean(&detail.run.computer)))?;
     let now = output::now();
     let mut table = Table::new(&["BEGAN", "ACTIVITY", "EVENT", "TIME", "NOTE"]);
+    let mut visits: BTreeMap<(u32, &str), u32> = BTreeMap::new();
     for step in &detail.path {
-        let visit = match (step.attempt, step.visit) {
-            (0 | 1, 0 | 1) => String::new(),
+        let visits = visits.entry((step.attempt, &step.activity)).or_insert(0);
+        *visits += 1;
+        let visit = match (step.attempt, *visits) {
+            (0 | 1, 1) => String::new(),
             (0 | 1, visit) => format!(" (visit {visit})"),
+            (attempt, 1) => format!(" (attempt {attempt})"),
             (attempt, visit) => format!(" (attempt {attempt}, visit {visit})"),
         };
         let event = step.event.clone().map_or_else(|| "in progress".to_owned(), results::word);
