@@ -1,9 +1,9 @@
 //! The one task that owns the server's loop, [`Giver`].
 //!
-//! All that has arrived is stepped, what came of it is committed in one fenced transaction, and only
-//! then is anything done or told. When the commit fails, everything that was stepped is dropped, links
-//! are closed, and the loop is opened again from the database. Nothing else holds a run's state, and
-//! nothing here waits for an agent or a reader.
+//! All that has arrived is stepped, what came of it is committed in one fenced transaction, and
+//! only then is anything done or told. When the commit fails, everything that was stepped is
+//! dropped, links are closed, and the loop is opened again from the database. Nothing else holds a
+//! run's state, and nothing here waits for an agent or a reader.
 
 mod act;
 mod open;

@@ -23,7 +23,8 @@ pub enum DataDirError {
     #[error("cannot {doing} `{}`", .path.display())]
     Io { path: PathBuf, doing: &'static str, source: io::Error },
     #[error(
-        "another deskhand server uses `{}`; stop that one first, or name another folder with `--data`",
+        "another deskhand server uses `{}`; stop that one first, or name another folder with \
+         `--data`",
         .path.display()
     )]
     InUse { path: PathBuf },

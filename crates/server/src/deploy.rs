@@ -1,8 +1,8 @@
 //! Making a deployment: workflow, targets, pinned content, warrant; all of it kept at once or none.
 //!
 //! What is made here is what an administrator asked for at that moment: the definition's text, the
-//! facts of each target, the tree of the depot. Nothing of it changes later. Invariant: the loop hears
-//! of a deployment only when all its rows are durable.
+//! facts of each target, the tree of the depot. Nothing of it changes later. Invariant: the loop
+//! hears of a deployment only when all its rows are durable.
 
 pub mod leaves;
 mod pins;

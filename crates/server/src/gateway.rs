@@ -1,8 +1,8 @@
 //! The agents' listener: TLS, then HTTP/1.1 for the link and for bulk content.
 //!
-//! Nothing an agent says is believed: the key its connection proves is looked up, and every request is
-//! held against what that agent's open runs permit. Owns connections; decides nothing about runs.
-//! An idle agent costs its TLS session, a small WebSocket buffer and one sleeping task.
+//! Nothing an agent says is believed: the key its connection proves is looked up, and every request
+//! is held against what that agent's open runs permit. Owns connections; decides nothing about
+//! runs. An idle agent costs its TLS session, a small WebSocket buffer and one sleeping task.
 
 mod bulk;
 mod deposit;

@@ -1,12 +1,12 @@
 //! The deployment server: its start, the loop it drives, the listeners it opens.
 //!
-//! A shell around the pure engines: `travel::Giver` decides, `store` remembers, `content` keeps files;
-//! what is here moves inputs to them and acts on what comes out. [`Server::start`] is all that programs
-//! need; several servers may live in one process, each in a data folder of its own.
+//! A shell around the pure engines: `travel::Giver` decides, `store` remembers, `content` keeps
+//! files; what is here moves inputs to them and acts on what comes out. [`Server::start`] is all
+//! that programs need; several servers may live in one process, each in a data folder of its own.
 //!
 //! Invariants: nothing is sent or done before what it rests on is durable (`core`); nothing that an
-//! agent says is believed (`gateway`); no operation of the API without the administrator's token but
-//! `GET /api/health` (`http`); only `clock` reads the clock.
+//! agent says is believed (`gateway`); no operation of the API without the administrator's token
+//! but `GET /api/health` (`http`); only `clock` reads the clock.
 
 mod changes;
 mod clock;

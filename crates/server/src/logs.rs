@@ -1,9 +1,9 @@
 //! Output of commands: kept beside the journals, never instead of them.
 //!
 //! One file per visit and stream, of chunks with their offsets, so that what was left out in the
-//! middle is known and what comes twice is kept once. The beginning and the end are kept, each up to a
-//! limit: `…out` holds the head, `…out.1` and `…out.2` take turns for the tail. Only for runs of the
-//! agent that speaks. Losing a piece loses a piece and nothing else.
+//! middle is known and what comes twice is kept once. The beginning and the end are kept, each up
+//! to a limit: `…out` holds the head, `…out.1` and `…out.2` take turns for the tail. Only for runs
+//! of the agent that speaks. Losing a piece loses a piece and nothing else.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};

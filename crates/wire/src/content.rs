@@ -7,13 +7,16 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `GET /content/{run}/{root}/list?path=P&recursive=0` | - | a bundle of folder objects (`content::Listing`) |
-//! | `GET /content/{run}/{root}/file?path=P` | - | the file; `Range: bytes=N-` or `N-M` is served with 206 |
-//! | `POST /content/{run}/{root}/files` | [`Paths`] | the files one after the other, nothing between |
-//! | `POST /deposit/{run}/{attempt}.{visit}/offer` | `content::Offer` | [`Wanted`] |
-//! | `POST /deposit/{run}/{attempt}.{visit}/pieces` | [`PieceHead`] and bytes, again and again | nothing (204) |
-//! | `PUT /deposit/{run}/{attempt}.{visit}/bytes?index=I&offset=N` | the file from N to its end | nothing (204) |
-//! | `POST /deposit/{run}/{attempt}.{visit}/finish` | - | [`Placed`] |
+//! | `GET /content/{run}/{root}/list?path=P&recursive=0` | - | a bundle (`content::Listing`) |
+//! | `GET /content/{run}/{root}/file?path=P` | - | the file; of a `Range`, 206 |
+//! | `POST /content/{run}/{root}/files` | [`Paths`] | the files, one after the other |
+//! | `POST /deposit/{run}/{effect}/offer` | `content::Offer` | [`Wanted`] |
+//! | `POST /deposit/{run}/{effect}/pieces` | [`PieceHead`], bytes, and so on | 204 |
+//! | `PUT /deposit/{run}/{effect}/bytes?index=I&offset=N` | the file from N to its end | 204 |
+//! | `POST /deposit/{run}/{effect}/finish` | - | [`Placed`] |
+//!
+//! `{effect}` is attempt and visit, as `2.31`. Ranges are `bytes=N-` and `bytes=N-M`. Of `files`
+//! nothing stands between them.
 //!
 //! Paths are names joined by `/`, the tree's root is the empty path. Whoever lists checks each
 //! folder object against the hash by which its parent names it, and a file against its entry. Of

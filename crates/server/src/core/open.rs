@@ -164,8 +164,8 @@ pub fn schedule(row: &rows::Deployment, workflow: &Workflow) -> deployment::Sche
     deployment::Schedule { start: row.start, stop: row.stop, needs_agent }
 }
 
-/// The journals of these runs. The ids of a warrant's runs were made one after another, so hardly any
-/// others lie between the first and the last.
+/// The journals of these runs. The ids of a warrant's runs were made one after another, so hardly
+/// any others lie between the first and the last.
 async fn journals(
     store: &dyn Store,
     runs: &[KeptRun],

@@ -43,8 +43,7 @@ impl Deposits {
         self.all().get(&effect).cloned().ok_or_else(again)
     }
 
-    /// Forgets those of the same run that are not this one: only one visit of them can be in progress
-    /// for each activity, and others may be in progress at the same time.
+    /// An offer that is made again takes the place of the one before.
     fn keep(&self, effect: EffectId, deposit: Deposit) -> Arc<Deposit> {
         let deposit = Arc::new(deposit);
         self.all().insert(effect, deposit.clone());

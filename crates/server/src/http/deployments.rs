@@ -119,8 +119,8 @@ pub async fn control(
     tell(&hall, deployment, input, &format!("{} was ordered", asked.control)).await
 }
 
-/// Moves the stop date; what has begun goes on. It can only become earlier: that is what the warrant
-/// permits.
+/// Moves the stop date; what has begun goes on. It can only become earlier: that is what the
+/// warrant permits.
 #[utoipa::path(
     put, path = "/api/deployments/{id}/stop", params(("id",)), request_body = Option<i64>,
     responses((status = 204))

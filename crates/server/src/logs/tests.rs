@@ -1,3 +1,5 @@
+//! Output that comes twice, with gaps, and too much of it.
+
 use super::*;
 
 fn effect() -> EffectId {

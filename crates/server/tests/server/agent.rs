@@ -93,12 +93,6 @@ impl Agent {
         }
     }
 
-    /// The same agent, told where its server is now.
-    pub fn at(mut self, server: std::net::SocketAddr) -> Self {
-        self.server = server.to_string();
-        self
-    }
-
     pub fn hello(&mut self, holdings: Vec<Holding>) -> Hello {
         self.counter += 1;
         Hello {

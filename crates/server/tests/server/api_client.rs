@@ -32,7 +32,7 @@ impl Api {
         let socket = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();
         tokio::spawn(connection);
-        let bytes = body.map(|body| body.to_string()).unwrap_or_default();
+        let bytes = body.map(Value::to_string).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(uri).header(HOST, "server");
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));

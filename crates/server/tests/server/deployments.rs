@@ -39,6 +39,11 @@ async fn nothing_is_lost_when_the_server_restarts() {
     robot.holds.push("work".into());
     let deployment = house.deploy(ONE_COMMAND, &["pc1"]).await;
     robot.until_held("work").await;
+    let is_in_progress = async || {
+        let detail = house.detail(&deployment).await;
+        (detail["runs"][0]["activities"] == json!(["work"])).then_some(())
+    };
+    house.until(is_in_progress).await;
     let house = house.restart().await;
     let detail = house.detail(&deployment).await;
     assert_eq!(detail["runs"][0]["waiting"]["code"], "offline", "{detail}");
@@ -48,4 +53,157 @@ async fn nothing_is_lost_when_the_server_restarts() {
     robot.until_forgotten().await;
     let detail = house.ended(&deployment).await;
     assert_eq!(detail["deployment"]["counts"], json!({"failure": 1}));
+}
+
+#[tokio::test]
+async fn a_target_that_is_away_begins_when_it_comes() {
+    let house = House::new().await;
+    let agent = house.enrolled("pc1", 1).await;
+    let deployment = house.deploy(ONE_COMMAND, &["PC1"]).await;
+    let detail = house.detail(&deployment).await;
+    assert_eq!(detail["runs"][0]["waiting"]["code"], "offline");
+    let mut robot = Robot::start(agent).await;
+    robot.until_forgotten().await;
+    assert_eq!(house.ended(&deployment).await["deployment"]["counts"], json!({"success": 1}));
+}
+
+#[tokio::test]
+async fn orders_reach_runs_and_those_that_have_not_begun() {
+    let house = House::new().await;
+    let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    house.enrolled("pc2", 2).await;
+    robot.holds.push("work".into());
+    let deployment = house.deploy(ONE_COMMAND, &["pc1", "pc2"]).await;
+    robot.until_held("work").await;
+    let control = format!("/api/deployments/{deployment}/control");
+    let suspended = house.api.post(&control, &json!({"control": "suspend"})).await;
+    assert!(suspended.is_null(), "{suspended}");
+    let detail = house.detail(&deployment).await;
+    assert_eq!(detail["deployment"]["status"], "suspended");
+    house.api.post(&control, &json!({"control": "abort"})).await;
+    robot.until_forgotten().await;
+    let detail = house.ended(&deployment).await;
+    assert_eq!(detail["deployment"]["counts"], json!({"aborted": 1, "not_begun": 1}));
+    let again = house.api.post(&control, &json!({"control": "abort"})).await;
+    assert_eq!(again["code"], "DH-A011");
+
+    let retry = json!({"workflow": "one command", "targets": {"retry_of": deployment}});
+    let made = house.api.post("/api/deployments", &retry).await;
+    assert_eq!(made["deployment"]["targets"], 1, "{made}");
+}
+
+#[tokio::test]
+async fn a_machine_that_never_returns_is_closed_as_lost() {
+    let house = House::new().await;
+    let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    robot.holds.push("work".into());
+    let deployment = house.deploy(ONE_COMMAND, &["pc1"]).await;
+    robot.until_held("work").await;
+    let control = format!("/api/deployments/{deployment}/control");
+    house.api.post(&control, &json!({"control": "close"})).await;
+    let detail = house.ended(&deployment).await;
+    assert_eq!(detail["deployment"]["counts"], json!({"lost": 1}));
+    while robot.taker.runs().next().is_some() {
+        let message = robot.link.next().await.expect("fenced");
+        robot.take(message).await;
+    }
+}
+
+#[tokio::test]
+async fn the_depot_is_changed_by_activities_of_the_server() {
+    let house = House::new().await;
+    let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    house.put("deploy/a.txt", b"a");
+    let source = "\
+workflow: On the server
+start: make
+activities:
+  make: { create_folders: { folders: \"in/{{ computer.name }}\", on_server: true }, on: { ok: copy } }
+  copy:
+    copy: { from: deploy, to: \"in/{{ computer.name }}\", on_server: true }
+    on: { ok: work }
+  work: { execute: { command: [\"true\"] }, on: { ok: rename } }
+  rename: { rename: { current: in/pc1/a.txt, new: b.txt, on_server: true }, on: { ok: gone } }
+  gone: { delete_files: { folder: in, filter: \"*.x\", on_server: true }, on: { no_file: done } }
+  done: { success: {} }
+";
+    let deployment = house.deploy(source, &["pc1"]).await;
+    robot.until_forgotten().await;
+    let detail = house.ended(&deployment).await;
+    assert_eq!(detail["runs"][0]["outcome"], "success", "{detail}");
+    assert_eq!(std::fs::read(house.depot().join("in/pc1/b.txt")).unwrap(), b"a");
+    let run = detail["runs"][0]["id"].as_str().unwrap();
+    let run = house.api.get(&format!("/api/runs/{run}")).await;
+    assert_eq!(run["outputs"]["copy"], json!({"files": "1", "skipped": "0"}));
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_with_its_reason() {
+    let house = House::new().await;
+    house.enrolled("pc1", 1).await;
+    let deploy = async |body| house.api.post("/api/deployments", &body).await;
+    let targets = json!({"computers": ["pc1"]});
+    let wrong = deploy(json!({"source": "workflow: x\n", "targets": targets})).await;
+    assert_eq!(wrong["code"], "DH-A004");
+    assert!(!wrong["findings"].as_array().unwrap().is_empty(), "{wrong}");
+    for (body, code) in [
+        (json!({"workflow": "nothing", "targets": targets}), "DH-A002"),
+        (json!({"targets": targets}), "DH-A003"),
+        (json!({"source": ONE_COMMAND, "targets": {"computers": ["pc9"]}}), "DH-A005"),
+        (json!({"source": ONE_COMMAND, "targets": {}}), "DH-A006"),
+        (json!({"source": ONE_COMMAND, "targets": targets, "variables": {"x": "1"}}), "DH-A013"),
+        (json!({"source": ONE_COMMAND, "targets": targets, "stop": 1}), "DH-A012"),
+    ] {
+        assert_eq!(deploy(body.clone()).await["code"], code, "{body}");
+    }
+    let group = json!({"name": "desks", "is_group": true});
+    house.api.post("/api/computers", &group).await;
+    let empty = json!({"source": ONE_COMMAND, "targets": {"groups": ["desks"]}});
+    assert_eq!(deploy(empty.clone()).await["code"], "DH-A006");
+    house.api.put("/api/computers/pc1", &json!({"name": "pc1", "parent": "desks"})).await;
+    assert_eq!(deploy(empty).await["deployment"]["targets"], 1);
+    let taken = house.api.post("/api/computers", &json!({"name": "PC1"})).await;
+    assert_eq!(taken["code"], "DH-A008");
+    let everybody = json!({"source": ONE_COMMAND, "targets": {"everybody": true}});
+    assert_eq!(deploy(everybody).await["deployment"]["targets"], 1);
+    let kept = house.api.get("/api/workflows/ONE%20COMMAND").await;
+    assert_eq!((&kept["revision"], &kept["source"]), (&json!(1), &json!(ONE_COMMAND)));
+}
+
+#[tokio::test]
+async fn a_depot_that_cannot_be_read_begins_nothing() {
+    let house = House::new().await;
+    house.enrolled("pc1", 1).await;
+    house.put("deploy/nul.txt", b"x");
+    let source = "\
+workflow: Bring
+start: bring
+activities:
+  bring: { upload: { from: deploy, to: /opt }, on: { ok: done } }
+  done: { success: {} }
+";
+    let body = json!({"source": source, "targets": {"everybody": true}});
+    assert_eq!(house.api.post("/api/deployments", &body).await["code"], "DH-A007");
+    assert_eq!(house.api.get("/api/deployments").await["items"], json!([]));
+    let control = json!({"name": "pc1", "parent": "nowhere"});
+    assert_eq!(house.api.put("/api/computers/pc1", &control).await["code"], "DH-A002");
+}
+
+#[tokio::test]
+async fn only_so_many_at_once() {
+    let house = House::new().await;
+    let changed = house.api.patch("/api/server", &json!({"max_targets": 1})).await;
+    assert_eq!(changed["max_targets"], 1);
+    let mut one = Robot::start(house.enrolled("pc1", 1).await).await;
+    let mut two = Robot::start(house.enrolled("pc2", 2).await).await;
+    one.holds.push("work".into());
+    two.holds.push("work".into());
+    let deployment = house.deploy(ONE_COMMAND, &["pc1", "pc2"]).await;
+    one.until_held("work").await;
+    let detail = house.detail(&deployment).await;
+    assert_eq!(detail["runs"][1]["waiting"]["code"], "slot", "{detail}");
+    house.api.patch("/api/server", &json!({"max_targets": 2})).await;
+    two.until_held("work").await;
+    let server = house.api.get("/api/server").await;
+    assert_eq!((&server["slots_used"], &server["agents_connected"]), (&json!(2), &json!(2)));
 }

@@ -1,5 +1,7 @@
 //! The server as agents and administrators meet it: in this process, over real connections.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 mod agent;
 mod api_client;
 mod authorization;

@@ -1,3 +1,5 @@
+//! What is written reads back; what is no request, is none.
+
 use super::*;
 
 fn digest(byte: u8) -> Digest {
