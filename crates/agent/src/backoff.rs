@@ -20,6 +20,11 @@ impl Backoff {
         self.next = self.min;
     }
 
+    /// Waits no longer than this the next time.
+    pub(crate) fn ease(&mut self, max: Duration) {
+        self.next = self.next.min(max);
+    }
+
     /// How long to wait now: between half of the step and all of it.
     pub(crate) fn step(&mut self) -> Duration {
         let step = self.next;
@@ -44,6 +49,8 @@ mod tests {
             assert!(backoff.step() <= Duration::from_secs(60));
         }
         assert!(backoff.step() >= Duration::from_secs(30));
+        backoff.ease(Duration::from_secs(3));
+        assert!(backoff.step() <= Duration::from_secs(3));
         backoff.reset();
         assert!(backoff.step() <= Duration::from_millis(200));
     }

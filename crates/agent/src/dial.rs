@@ -17,7 +17,7 @@ use wire::tls;
 use crate::clock::now;
 
 /// Longest wait for a connection, and again for its handshake.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection over which both keys are proved.
 pub(crate) type Connection = TlsStream<TcpStream>;

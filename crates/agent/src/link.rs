@@ -29,6 +29,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const STABLE: Duration = Duration::from_secs(10);
 const WAIT_MIN: Duration = Duration::from_millis(200);
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A server that lets this agent in and is gone again at once is asked that soon at the latest.
+const WAIT_WELCOME: Duration = Duration::from_secs(3);
 /// Messages that are written before the connection is flushed.
 const WRITTEN_AT_ONCE: usize = 64;
 
@@ -88,8 +90,15 @@ fn lost(error: tungstenite::Error) -> LinkError {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
             LinkError::Closed
         }
+        tungstenite::Error::Io(error) if is_end(&error) => LinkError::Closed,
         error => LinkError::Lost(Box::new(error)),
     }
+}
+
+/// A server that dies says no farewell.
+fn is_end(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 /// The next message; pings are answered below.
@@ -127,8 +136,10 @@ impl Link {
         while !self.inputs.is_closed() {
             let mut welcomed = None;
             let Err(error) = self.once(&mut server, &mut welcomed).await;
-            if welcomed.is_some_and(|at: Instant| at.elapsed() >= STABLE) {
-                backoff.reset();
+            match welcomed.map(|at: Instant| at.elapsed()) {
+                Some(lasted) if lasted >= STABLE => backoff.reset(),
+                Some(_) => backoff.ease(WAIT_WELCOME),
+                None => {}
             }
             let wait = backoff.step();
             tracing::warn!("no connection: {error}; tried again in {} ms", wait.as_millis());
