@@ -109,7 +109,7 @@ fn dates_presence_and_retry() -> Result<()> {
     )?;
     let file = file.to_string_lossy().into_owned();
     let made = fleet.json(["deploy", &file, "--to", "everybody", "--stop", "+2s", "--json"])?;
-    let id = made["deployment"].as_str().or(made["id"].as_str()).context("its id")?.to_owned();
+    let id = made["deployment"]["id"].as_str().context("its id")?.to_owned();
     let runs = fleet.until_ended(&id)?;
     let of = |name: &str| runs.iter().find(|run| run.run.computer == name).map(|run| &run.run);
     ensure!(of("pc-1").and_then(|run| run.outcome.as_deref()) == Some("failure"), "{runs:#?}");

@@ -181,14 +181,18 @@ async fn say(socket: &mut Socket, message: FromServer) -> Result<()> {
 
 /// Hands over and waits for the agent's word: why it refused, or nothing when it took the run.
 async fn give(socket: &mut Socket, give: Give) -> Result<Option<String>> {
-    let run = give.run;
+    let (run, given) = (give.run, give.frames.len() as u64);
     say(socket, FromServer::Run(ToAgent::Give(Box::new(give)))).await?;
     loop {
         match hear(socket).await? {
             FromAgent::Run(ToServer::Refused { run: refused, reason, .. }) if refused == run => {
                 return Ok(Some(reason));
             }
-            FromAgent::Run(ToServer::Frames { run: taken, .. }) if taken == run => return Ok(None),
+            FromAgent::Run(ToServer::Frames { run: taken, first, .. })
+                if taken == run && first == given =>
+            {
+                return Ok(None);
+            }
             _ => {}
         }
     }
