@@ -10,7 +10,7 @@ mod screen;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use api::{Change, Run};
+use api::{Change, DeploymentDetail, Run};
 use client::{Changes, Client, RequestError};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -35,8 +35,8 @@ pub enum Watched {
 
 /// Shows progress until every run has ended.
 pub async fn follow(client: &Client, deployment: &str) -> Result<Watched> {
-    let mut changes = client.changes(Some(deployment)).await?;
-    let mut board = Board::new(client.deployment(deployment).await?);
+    let (mut changes, detail) = begin(client, deployment).await?;
+    let mut board = Board::new(detail);
     let mut screen = Screen::new();
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -54,8 +54,9 @@ pub async fn follow(client: &Client, deployment: &str) -> Result<Watched> {
                 Ok(Some(Change::Missed)) => board.replace(client.deployment(deployment).await?),
                 Ok(None) | Err(_) => {
                     screen.away(&board);
-                    changes = reconnect(client, deployment).await?;
-                    board.replace(client.deployment(deployment).await?);
+                    let (again, detail) = reconnect(client, deployment).await?;
+                    changes = again;
+                    board.replace(detail);
                     screen.back();
                 }
             },
@@ -70,10 +71,13 @@ pub async fn follow(client: &Client, deployment: &str) -> Result<Watched> {
     Ok(Watched::Over(board.into_runs()))
 }
 
-async fn reconnect(client: &Client, deployment: &str) -> Result<Changes, RequestError> {
+async fn reconnect(
+    client: &Client,
+    deployment: &str,
+) -> Result<(Changes, DeploymentDetail), RequestError> {
     let since = Instant::now();
     loop {
-        match client.changes(Some(deployment)).await {
+        match begin(client, deployment).await {
             Err(RequestError::Connect { .. } | RequestError::Lost { .. })
                 if since.elapsed() < AWAY_MAX =>
             {
@@ -82,4 +86,13 @@ async fn reconnect(client: &Client, deployment: &str) -> Result<Changes, Request
             other => return other,
         }
     }
+}
+
+/// Changes first, then where everything stands, so that nothing falls between.
+async fn begin(
+    client: &Client,
+    deployment: &str,
+) -> Result<(Changes, DeploymentDetail), RequestError> {
+    let changes = client.changes(Some(deployment)).await?;
+    Ok((changes, client.deployment(deployment).await?))
 }

@@ -1,14 +1,20 @@
 //! What a deployment came to: for scripts, and as the table that people read.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use api::Run;
-use client::Client;
+use client::{Client, RequestError};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::output::{self, Cell, Table};
 use crate::trouble::FAILED;
+
+/// Connections that paths of runs are read over.
+const READERS: usize = 4;
 
 /// `deploy --follow --json` and `demo --json`.
 #[derive(Debug, Serialize)]
@@ -41,18 +47,24 @@ pub struct StepResult {
     pub end: Option<i64>,
 }
 
-/// Reads the path of every run.
+/// Reads the path of every run, several at a time.
 pub async fn collect(client: &Client, deployment: &str, runs: &[Run]) -> Result<Results> {
-    let mut results = Vec::with_capacity(runs.len());
-    for run in runs {
-        let path = client.run(&run.id).await?.path;
-        results.push(RunResult {
-            computer: run.computer.clone(),
-            outcome: run.outcome.clone(),
-            reason: run.reason.clone(),
-            path: path.into_iter().map(step).collect(),
-        });
+    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
+    let readers = ids.chunks(ids.len().div_ceil(READERS).max(1)).map(|ids| {
+        let (client, ids) = (client.beside(), ids.to_vec());
+        tokio::spawn(async move { paths(&client, &ids).await })
+    });
+    let readers: Vec<JoinHandle<_>> = readers.collect();
+    let mut paths = Vec::with_capacity(runs.len());
+    for reader in readers {
+        paths.extend(reader.await??);
     }
+    let results = runs.iter().zip(paths).map(|(run, path)| RunResult {
+        computer: run.computer.clone(),
+        outcome: run.outcome.clone(),
+        reason: run.reason.clone(),
+        path,
+    });
     let with = |outcome| runs.iter().filter(|run| run.outcome.as_deref() == Some(outcome)).count();
     let (succeeded, failed) = (with("success"), with("failure"));
     Ok(Results {
@@ -62,8 +74,16 @@ pub async fn collect(client: &Client, deployment: &str, runs: &[Run]) -> Result<
         failed,
         other: runs.len() - succeeded - failed,
         seconds: None,
-        runs: results,
+        runs: results.collect(),
     })
+}
+
+async fn paths(client: &Client, ids: &[String]) -> Result<Vec<Vec<StepResult>>, RequestError> {
+    let mut paths = Vec::with_capacity(ids.len());
+    for id in ids {
+        paths.push(client.run(id).await?.path.into_iter().map(step).collect());
+    }
+    Ok(paths)
 }
 
 fn step(step: api::Step) -> StepResult {
@@ -131,15 +151,13 @@ pub fn targets(count: u64) -> String {
 }
 
 /// `3 success, 1 running`.
-pub fn counted(runs: &[Run]) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
+pub fn counted<'a>(runs: impl IntoIterator<Item = &'a Run>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs {
-        match counts.iter_mut().find(|(word, _)| *word == state(run)) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((state(run), 1)),
-        }
+        *counts.entry(state(run)).or_default() += 1;
     }
-    counts.sort_by_key(|(word, count)| (*word != "success", std::cmp::Reverse(*count), *word));
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(word, count)| (*word != "success", Reverse(*count)));
     let counts = counts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " ")));
     counts.collect::<Vec<_>>().join(", ")
 }

@@ -15,11 +15,14 @@ const BAR: usize = 30;
 pub struct Board {
     deployment: Deployment,
     runs: BTreeMap<String, Run>,
+    /// How many of them have ended, so that no change costs a look at all.
+    ended: usize,
 }
 
 impl Board {
     pub fn new(detail: DeploymentDetail) -> Self {
-        let mut board = Self { deployment: detail.deployment.clone(), runs: BTreeMap::new() };
+        let deployment = detail.deployment.clone();
+        let mut board = Self { deployment, runs: BTreeMap::new(), ended: 0 };
         board.replace(detail);
         board
     }
@@ -27,6 +30,7 @@ impl Board {
     pub fn replace(&mut self, detail: DeploymentDetail) {
         self.deployment = detail.deployment;
         self.runs = detail.runs.into_iter().map(|run| (run.id.clone(), run)).collect();
+        self.ended = self.runs.values().filter(|run| run.outcome.is_some()).count();
     }
 
     pub fn deployment(&mut self, deployment: Deployment) {
@@ -41,12 +45,15 @@ impl Board {
             return None;
         }
         let before = self.runs.insert(run.id.clone(), run.clone());
+        let was_over = before.as_ref().is_some_and(|before| before.outcome.is_some());
+        self.ended += usize::from(run.outcome.is_some());
+        self.ended -= usize::from(was_over);
         let seen = |run: &Run| (results::state(run).to_owned(), run.activities.clone());
         (before.as_ref().map(seen) != Some(seen(&run))).then_some(run)
     }
 
     pub fn is_over(&self) -> bool {
-        self.runs.values().all(|run| run.outcome.is_some())
+        self.ended == self.runs.len()
     }
 
     pub fn is_large(&self) -> bool {
@@ -58,7 +65,7 @@ impl Board {
     }
 
     pub fn ended(&self) -> usize {
-        self.runs.values().filter(|run| run.outcome.is_some()).count()
+        self.ended
     }
 
     /// In the order of the computers' names.
@@ -70,8 +77,8 @@ impl Board {
 
     /// One sentence: `12 of 50: 11 success, 1 failure, 38 running`.
     pub fn sentence(&self) -> String {
-        let runs: Vec<Run> = self.runs.values().cloned().collect();
-        format!("{} of {}: {}", self.ended(), self.targets(), results::counted(&runs))
+        let counted = results::counted(self.runs.values());
+        format!("{} of {}: {counted}", self.ended(), self.targets())
     }
 
     /// What a terminal shows just now.
