@@ -6,7 +6,7 @@
 //! `interrupted` transition. A failing round prints its seed; `DESKHAND_CHAOS_SEED` plays it again.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet::{Chance, Fleet, Mood, Proxy};
@@ -46,10 +46,12 @@ fn nothing_is_lost_or_done_twice() -> Result<()> {
     };
     let mut interrupted = 0;
     for seed in seeds {
+        let begin = Instant::now();
         let round = play(&mut fleet, &proxy, &mut Chance::new(seed));
         interrupted += round
             .with_context(|| fleet.logs())
             .with_context(|| format!("play again with DESKHAND_CHAOS_SEED={seed}"))?;
+        println!("seed {seed}: {:.1} s", begin.elapsed().as_secs_f64());
     }
     println!("{interrupted} commands were cut by an agent's death");
     Ok(())
