@@ -81,8 +81,8 @@ async fn enrol(wish: EnrollArguments) -> Result<()> {
         Some(text) => text.to_owned(),
         None => {
             return Err(anyhow!(
-                "a token is needed: make one with `deskhand token create` on the server and give it \
-                 with --token, or in DESKHAND_ENROLL_TOKEN"
+                "a token is needed: make one with `deskhand token create` on the server and give \
+                 it with --token, or in DESKHAND_ENROLL_TOKEN"
             ));
         }
     };

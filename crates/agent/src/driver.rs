@@ -1,8 +1,8 @@
 //! The agent's loop: what happened goes in, what was decided becomes durable, then it is done.
 //!
 //! Owns the [`Taker`] and the runs on disk. When something cannot be made durable nothing of the
-//! batch is acted on: the taker is dropped, opened again from disk, and told once more what only this
-//! agent knows, the ends of activities. Their commands are not disturbed by that.
+//! batch is acted on: the taker is dropped, opened again from disk, and told once more what only
+//! this agent knows, the ends of activities. Their commands are not disturbed by that.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

@@ -1,8 +1,9 @@
-//! Carrying out one activity on this machine: parameters rendered, the machine asked, a report made.
+//! Carrying out one activity on this machine: parameters rendered, the machine asked, a report
+//! made.
 //!
-//! Owns nothing that lasts but the plan files of what may be carried out again. Never decides whether
-//! an activity is carried out; whoever calls has made its beginning durable. Everything that goes
-//! wrong becomes a report, in a sentence.
+//! Owns nothing that lasts but the plan files of what may be carried out again. Never decides
+//! whether an activity is carried out; whoever calls has made its beginning durable. Everything
+//! that goes wrong becomes a report, in a sentence.
 
 mod capture;
 mod execute;

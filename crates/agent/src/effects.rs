@@ -1,7 +1,8 @@
 //! The activities in progress on this machine, each a task of its own.
 //!
-//! Remembers by its effect what has begun and not yet been recorded as ended, so that what is ordered
-//! again is not done again. Forgets everything with the agent's death; the journal does not.
+//! Remembers by its effect what has begun and not yet been recorded as ended, so that what is
+//! ordered again is not done again. Forgets everything with the agent's death; the journal does
+//! not.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;

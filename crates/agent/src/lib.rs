@@ -1,14 +1,14 @@
 //! The agent as a library over machine, clock and link; `apps/agent` only starts it.
 //!
 //! One task owns the pure loop ([`travel::Taker`]): it gathers what happened, steps, makes what was
-//! decided durable in the state folder, and only then acts. Everything else works for that task: the
-//! link to a server, the activities in progress, transfers, output on its way.
+//! decided durable in the state folder, and only then acts. Everything else works for that task:
+//! the link to a server, the activities in progress, transfers, output on its way.
 //!
-//! Invariants: nothing is done before it is durable; an agent that dies at any moment goes on from its
-//! disk; no server code is in here.
+//! Invariants: nothing is done before it is durable; an agent that dies at any moment goes on from
+//! its disk; no server code is in here.
 //!
-//! An agent that is stopped ends as if it had died, only faster: commands in progress are ended with
-//! it, and the next start reports them as `interrupted`.
+//! An agent that is stopped ends as if it had died, only faster: commands in progress are ended
+//! with it, and the next start reports them as `interrupted`.
 
 mod backoff;
 mod clock;

@@ -73,8 +73,8 @@ pub enum LocalError {
     Root { path: PathBuf, source: std::io::Error },
 }
 
-/// Runs a workflow to its end. Once `abort` is ready the run is aborted: what is in progress is ended
-/// with all it started, and the outcome is `aborted`. `on_progress` is told as things happen.
+/// Runs a workflow to its end. Once `abort` is ready the run is aborted: what is in progress is
+/// ended with all it started, and the outcome is `aborted`. `on_progress` is told as things happen.
 pub async fn run(
     what: LocalRun,
     abort: impl Future<Output = ()>,

@@ -1,8 +1,9 @@
-//! Output of commands on its way to the server: sent below everything else, kept while it cannot be.
+//! Output of commands on its way to the server: sent below everything else, kept while it cannot
+//! be.
 //!
 //! What the link cannot take at once goes to a file for each output and is sent from there later.
-//! Pieces carry their offsets, so their order does not matter and one that is sent twice does no harm.
-//! Owns the folder `logs`; its size is bounded, and what goes beyond is dropped and said so.
+//! Pieces carry their offsets, so their order does not matter and one that is sent twice does no
+//! harm. Owns the folder `logs`; its size is bounded, and what goes beyond is dropped and said so.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;

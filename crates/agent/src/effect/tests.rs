@@ -148,11 +148,11 @@ fn parameters_that_make_no_sense_are_said_before_anything_is_done() {
 #[test]
 fn commands_leave_their_outputs_to_those_after_them() {
     let machine = Machine::new();
-    fs::create_dir_all(machine.path("work")).unwrap();
+    fs::create_dir_all(machine.path("job")).unwrap();
     let result = machine.carry_out(&[
         "execute: { command: \"printf 'one\\\\ntwo\\\\n\\\\n'; echo oh >&2\" }",
         "execute: { command: [sh, -c, 'test \"$1\" = \"$DESKHAND_A0_STDOUT\" && pwd', '-', \
-         '{{ activities.a0.stdout }}'], folder: @/work }",
+         '{{ activities.a0.stdout }}'], folder: @/job }",
         "execute: { command: 'echo \"$DESKHAND_ROOT $COLOUR\"', environment: { COLOUR: red } }",
     ]);
     assert_success(&result);
@@ -160,7 +160,7 @@ fn commands_leave_their_outputs_to_those_after_them() {
     assert_eq!(output(&result, "a0", "stderr"), "oh");
     assert_eq!(output(&result, "a0", "exit_code"), "0");
     assert_eq!(output(&result, "a0", "truncated"), "false");
-    assert!(output(&result, "a1", "stdout").ends_with("/work"));
+    assert!(output(&result, "a1", "stdout").ends_with("/job"));
     assert_eq!(output(&result, "a2", "stdout"), format!("{} red", machine.root.path().display()));
 }
 
@@ -225,7 +225,7 @@ fn progress_is_told_in_order() {
     let result = runtime().block_on(run(what, std::future::pending(), progress)).unwrap();
     assert_success(&result);
     let told = told.lock().unwrap();
-    assert_eq!(told[..3], ["say began", "hello\n", "say exit 0"]);
+    assert_eq!(told[..3], ["say began", "hello\n", "say ok"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One run's journal file: appended to, with room allocated ahead.
 //!
-//! The room ahead is what lets an activity's end be recorded although the disk has become full since
-//! it began. Zeros stand in it; whoever reads a journal takes them for nothing.
+//! The room ahead is what lets an activity's end be recorded although the disk has become full
+//! since it began. Zeros stand in it; whoever reads a journal takes them for nothing.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};

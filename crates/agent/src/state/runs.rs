@@ -1,8 +1,8 @@
 //! The runs this machine holds, as folders.
 //!
 //! A folder is made beside and renamed, so a run is held whole or not at all. What one batch of
-//! [`TakerWrite`]s says becomes durable together: when a part of it fails, the rest is taken back, as
-//! if the batch had never been.
+//! [`TakerWrite`]s says becomes durable together: when a part of it fails, the rest is taken back,
+//! as if the batch had never been.
 
 use std::collections::BTreeMap;
 use std::fs;
