@@ -4,7 +4,7 @@
 //! anything that [`Run::poll_order`] yields. When making durable fails it drops the run and opens
 //! it again from the journal.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use model::{Outcome, RunId, Span, Timestamp};
@@ -17,8 +17,11 @@ use crate::state::{
 };
 use crate::{Activity, ActivityName, Context, Event, Kind, Side, Template, Workflow};
 
-/// Activities that may begin in one step before the run counts as an endless cycle without time.
-const BEGUN_AT_ONCE_MAX: u32 = 10_000;
+/// Times that each activity may begin in one step, on average, before the run counts as an endless
+/// cycle without time; small workflows get some more.
+const BEGUN_AT_ONCE_MAX: (usize, usize) = (10, 1_000);
+/// Transitions that fired and wait for their activity, before the run counts as going in circles.
+const ARRIVALS_MAX: usize = 10_000;
 /// What all outputs and the note of one visit may come to.
 const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX / 3;
 /// Records kept back so that a run at its limit can still be ended in order.
@@ -403,6 +406,8 @@ impl Run {
 
     /// Does all that needs no time and no doer.
     fn settle(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        let (each, more) = BEGUN_AT_ONCE_MAX;
+        let begun_max = self.workflow.activities.len() * each + more;
         let mut begun = 0;
         while self.is_acting() {
             match self.state.phase().clone() {
@@ -430,7 +435,7 @@ impl Run {
                 Phase::Going => {
                     let Some(arrival) = self.next_arrival() else { return self.finish(now) };
                     begun += 1;
-                    if begun > BEGUN_AT_ONCE_MAX {
+                    if begun > begun_max || self.state.arrivals().len() > ARRIVALS_MAX {
                         let reason = format!("`{}` goes round in circles without end", arrival.to);
                         self.conclude(Outcome::Failure, Some(reason), None, now)?;
                     } else if self.state.records() + RECORDS_SPARE >= RECORDS_MAX {
@@ -450,17 +455,29 @@ impl Run {
         if self.state.is_suspended() {
             return None;
         }
-        let can_begin = |arrival: &&Arrival| {
-            let is_here = !self.is_for_target(arrival) || self.here == Place::Target;
-            let is_joined = match self.kind(&arrival.to) {
-                Some(Kind::Synchronization) => {
-                    self.state.missing(&self.workflow, &arrival.to).is_empty()
+        // What holds one arrival back holds back all others for the same activity.
+        let mut held: BTreeSet<&ActivityName> = BTreeSet::new();
+        let mut arrivals = self.state.arrivals().iter();
+        arrivals
+            .find(|arrival| {
+                !held.contains(&arrival.to) && {
+                    let can_begin = self.can_begin(&arrival.to);
+                    if !can_begin {
+                        held.insert(&arrival.to);
+                    }
+                    can_begin
                 }
-                _ => true,
-            };
-            is_here && is_joined && !self.state.is_active(&arrival.to)
+            })
+            .cloned()
+    }
+
+    fn can_begin(&self, activity: &ActivityName) -> bool {
+        let is_here = self.side(activity) != Side::Target || self.here == Place::Target;
+        let is_joined = match self.kind(activity) {
+            Some(Kind::Synchronization) => self.state.missing(&self.workflow, activity).is_empty(),
+            _ => true,
         };
-        self.state.arrivals().iter().find(can_begin).cloned()
+        is_here && is_joined && !self.state.is_active(activity)
     }
 
     fn begin(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Impossible> {
