@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "deskhand-agent", version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// What is logged to standard error: error, warn, info, debug, trace or off.
+    /// What is logged to standard error: error, warn, info, debug, trace or off; also for parts,
+    /// as in `info,agent=debug`.
     #[arg(long, global = true, default_value = "info", env = "DESKHAND_LOG", value_name = "LEVEL")]
     pub log: String,
     #[command(subcommand)]

@@ -13,7 +13,10 @@ use agent::enroll::{Enrolment, enroll};
 use agent::state::StateFolder;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use trust::Token;
 
 use arguments::{Arguments, Command, EnrollArguments, RunArguments, StatusArguments};
@@ -34,14 +37,13 @@ fn main() -> ExitCode {
 }
 
 fn carry_out(arguments: Arguments) -> Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log)
-        .with_context(|| format!("`{}` is no log level", arguments.log))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let levels: Targets =
+        arguments.log.parse().with_context(|| format!("`{}` is no log level", arguments.log))?;
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     match arguments.command {
         Command::Enroll(wish) => runtime()?.block_on(enrol(wish)),
         Command::Run(what) => {
