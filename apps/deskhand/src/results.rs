@@ -6,15 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use api::Run;
-use client::{Client, RequestError};
+use client::Client;
 use serde::Serialize;
-use tokio::task::JoinHandle;
 
 use crate::output::{self, Cell, Table};
 use crate::trouble::FAILED;
-
-/// Connections that paths of runs are read over.
-const READERS: usize = 4;
 
 /// `deploy --follow --json` and `demo --json`.
 #[derive(Debug, Serialize)]
@@ -47,23 +43,16 @@ pub struct StepResult {
     pub end: Option<i64>,
 }
 
-/// Reads the path of every run, several at a time.
+/// Reads the paths of all runs.
 pub async fn collect(client: &Client, deployment: &str, runs: &[Run]) -> Result<Results> {
-    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
-    let readers = ids.chunks(ids.len().div_ceil(READERS).max(1)).map(|ids| {
-        let (client, ids) = (client.beside(), ids.to_vec());
-        tokio::spawn(async move { paths(&client, &ids).await })
-    });
-    let readers: Vec<JoinHandle<_>> = readers.collect();
-    let mut paths = Vec::with_capacity(runs.len());
-    for reader in readers {
-        paths.extend(reader.await??);
-    }
-    let results = runs.iter().zip(paths).map(|(run, path)| RunResult {
+    let told = client.paths(deployment).await?;
+    let mut paths: BTreeMap<String, Vec<api::Step>> =
+        told.into_iter().map(|told| (told.run, told.path)).collect();
+    let results = runs.iter().map(|run| RunResult {
         computer: run.computer.clone(),
         outcome: run.outcome.clone(),
         reason: run.reason.clone(),
-        path,
+        path: paths.remove(&run.id).unwrap_or_default().into_iter().map(step).collect(),
     });
     let with = |outcome| runs.iter().filter(|run| run.outcome.as_deref() == Some(outcome)).count();
     let (succeeded, failed) = (with("success"), with("failure"));
@@ -78,22 +67,9 @@ pub async fn collect(client: &Client, deployment: &str, runs: &[Run]) -> Result<
     })
 }
 
-async fn paths(client: &Client, ids: &[String]) -> Result<Vec<Vec<StepResult>>, RequestError> {
-    let mut paths = Vec::with_capacity(ids.len());
-    for id in ids {
-        paths.push(client.run(id).await?.path.into_iter().map(step).collect());
-    }
-    Ok(paths)
-}
-
 fn step(step: api::Step) -> StepResult {
     let api::Step { activity, event, begin, end, .. } = step;
-    StepResult { activity, event: event.map(word), begin, end }
-}
-
-/// An event as it is told: a command that ended with 0 ended `ok`.
-pub fn word(event: String) -> String {
-    if event == "exit 0" { "ok".to_owned() } else { event }
+    StepResult { activity, event, begin, end }
 }
 
 /// 0 when every run succeeded.

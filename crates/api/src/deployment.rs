@@ -144,6 +144,13 @@ pub struct Step {
     pub end: Option<i64>,
 }
 
+/// The way one run took, in a listing of all runs of its deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunPath {
+    pub run: String,
+    pub path: Vec<Step>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunDetail {
     pub run: Run,

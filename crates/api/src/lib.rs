@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 pub use deployment::{
     ControlRequest, Deployed, Deployment, DeploymentDetail, Finding, Log, NewDeployment,
-    NewWorkflow, Run, RunDetail, Step, Targets, Waiting, Workflow, WorkflowChecked,
+    NewWorkflow, Run, RunDetail, RunPath, Step, Targets, Waiting, Workflow, WorkflowChecked,
 };
 pub use fleet::{
     Agent, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token, TokenMade,

@@ -35,11 +35,6 @@ impl Client {
         }
     }
 
-    /// The same, with a kept connection of its own, for requests at the same time.
-    pub fn beside(&self) -> Self {
-        Self { idle: Arc::default(), ..self.clone() }
-    }
-
     /// `host:port` of the API.
     pub fn address(&self) -> &str {
         &self.address

@@ -2,7 +2,7 @@
 
 use api::{
     ControlRequest, Deployed, Deployment, DeploymentDetail, Listing, Log, NewDeployment,
-    NewWorkflow, RunDetail, Workflow, WorkflowChecked,
+    NewWorkflow, RunDetail, RunPath, Workflow, WorkflowChecked,
 };
 use hyper::Method;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,11 @@ impl Client {
 
     pub async fn run(&self, run: &str) -> Result<RunDetail, RequestError> {
         self.get(path(["runs", run])).await
+    }
+
+    /// The ways that all runs of a deployment took.
+    pub async fn paths(&self, deployment: &str) -> Result<Vec<RunPath>, RequestError> {
+        self.get(path(["deployments", deployment, "paths"])).await
     }
 
     pub async fn run_log(&self, run: &str) -> Result<Vec<Log>, RequestError> {

@@ -67,6 +67,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         deployments::stop,
         runs::show,
         runs::log,
+        runs::paths,
         events::list,
         changes::watch,
     ),
@@ -123,6 +124,7 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/deployments/{id}", get(deployments::show))
         .route("/api/deployments/{id}/control", post(deployments::control))
         .route("/api/deployments/{id}/stop", put(deployments::stop))
+        .route("/api/deployments/{id}/paths", get(runs::paths))
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/log", get(runs::log))
         .route("/api/events", get(events::list))

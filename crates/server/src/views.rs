@@ -94,6 +94,17 @@ pub fn run_detail(run: api::Run, state: Option<&State>) -> api::RunDetail {
         let (path, unhandled, outputs) = (Vec::new(), Vec::new(), BTreeMap::new());
         return api::RunDetail { run, path, unhandled, outputs };
     };
+    let outputs = state.outputs().iter().map(|(name, outputs)| (name.to_string(), outputs.clone()));
+    api::RunDetail {
+        run,
+        path: path(state),
+        unhandled: state.unhandled().iter().map(ToString::to_string).collect(),
+        outputs: outputs.collect(),
+    }
+}
+
+/// The way a run took through its graph.
+pub fn path(state: &State) -> Vec<api::Step> {
     let step = |step: &workflow::Step| api::Step {
         attempt: step.attempt,
         visit: step.visit.0,
@@ -103,13 +114,7 @@ pub fn run_detail(run: api::Run, state: Option<&State>) -> api::RunDetail {
         begin: step.begin.as_millis(),
         end: millis(step.end),
     };
-    let outputs = state.outputs().iter().map(|(name, outputs)| (name.to_string(), outputs.clone()));
-    api::RunDetail {
-        run,
-        path: state.path().iter().map(step).collect(),
-        unhandled: state.unhandled().iter().map(ToString::to_string).collect(),
-        outputs: outputs.collect(),
-    }
+    state.path().iter().map(step).collect()
 }
 
 pub fn workflow(row: &rows::Workflow, source: String) -> api::Workflow {

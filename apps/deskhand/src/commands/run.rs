@@ -88,7 +88,7 @@ impl Shown {
     fn of(result: &LocalResult) -> Self {
         let path = result.path.iter().map(|step| StepResult {
             activity: step.activity.to_string(),
-            event: step.event.as_ref().map(|event| word(event.to_string())),
+            event: step.event.as_ref().map(ToString::to_string),
             begin: step.begin.as_millis(),
             end: step.end.map(model::Timestamp::as_millis),
         });
@@ -110,7 +110,7 @@ fn print(result: &LocalResult) -> Result<()> {
     let now = output::now();
     let mut table = Table::new(&["ACTIVITY", "EVENT", "TIME", "NOTE"]);
     for step in &result.path {
-        let event = step.event.as_ref().map(|event| word(event.to_string()));
+        let event = step.event.as_ref().map(ToString::to_string);
         let event = event.unwrap_or_else(|| "interrupted".into());
         let end = step.end.map(model::Timestamp::as_millis);
         table.row([
@@ -153,7 +153,7 @@ impl Teller {
             Progress::Ended { activity, event, note } => {
                 self.rest(activity);
                 let note = note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
-                self.say(&format!("{activity}: {}{note}", word(event.to_string())));
+                self.say(&format!("{activity}: {event}{note}"));
             }
             Progress::Output { activity, stream, bytes } => {
                 let key = (activity.clone(), matches!(stream, wire::Stream::Err));

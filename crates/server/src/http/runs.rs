@@ -11,7 +11,6 @@ use workflow::Run;
 use workflow::journal::Chain;
 
 use super::Shared;
-use super::deployments::names;
 use super::problem::{Answer, Code, Failure};
 use crate::hall::Hall;
 use crate::views;
@@ -52,6 +51,35 @@ pub async fn log(State(hall): Shared, Path(text): Path<String>) -> Answer<Json<V
     Ok(Json(kept.into_iter().map(log).collect()))
 }
 
+/// The ways that all runs of a deployment took, in one answer.
+#[utoipa::path(
+    get, path = "/api/deployments/{id}/paths", params(("id",)),
+    responses((status = 200, body = Vec<api::RunPath>))
+)]
+pub async fn paths(
+    State(hall): Shared,
+    Path(text): Path<String>,
+) -> Answer<Json<Vec<api::RunPath>>> {
+    let deployment = super::deployments::find(&hall, &text).await?;
+    let rows = hall.store.runs_of(deployment.id).await?;
+    let ids: Vec<RunId> = rows.iter().map(|row| row.run).collect();
+    let live = hall.core.ask(move |giver, _| {
+        let path = |id: &RunId| giver.run(*id).map(|run| views::path(run.state()));
+        ids.iter().map(path).collect::<Vec<_>>()
+    });
+    let mut all = Vec::with_capacity(rows.len());
+    for (row, path) in rows.iter().zip(live.await?) {
+        let path = match path {
+            Some(path) => path,
+            None => {
+                replay(&hall, row).await?.map(|run| views::path(run.state())).unwrap_or_default()
+            }
+        };
+        all.push(api::RunPath { run: row.run.to_string(), path });
+    }
+    Ok(Json(all))
+}
+
 async fn find(hall: &Hall, text: &str) -> Answer<rows::Run> {
     let missing = || Failure::not_found("run", text);
     let id: RunId = text.parse().map_err(|_| missing())?;
@@ -60,8 +88,8 @@ async fn find(hall: &Hall, text: &str) -> Answer<rows::Run> {
 
 async fn detail(hall: &Hall, row: &rows::Run) -> Answer<api::RunDetail> {
     let id = row.run;
-    let names = names(hall, row.deployment).await?;
-    let name = names.get(&row.computer).map_or("", String::as_str).to_owned();
+    let name = hall.store.computer(row.computer).await?;
+    let name = name.map_or(String::new(), |row| row.computer.name);
     let computer = name.clone();
     let live = hall.core.ask(move |giver, now| {
         let view = giver.view(id, now)?;

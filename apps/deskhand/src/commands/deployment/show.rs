@@ -82,7 +82,7 @@ fn path(detail: &RunDetail) -> Result<()> {
             (attempt, 1) => format!(" (attempt {attempt})"),
             (attempt, visit) => format!(" (attempt {attempt}, visit {visit})"),
         };
-        let event = step.event.clone().map_or_else(|| "in progress".to_owned(), results::word);
+        let event = step.event.clone().unwrap_or_else(|| "in progress".to_owned());
         table.row([
             output::stamp(step.begin).into(),
             format!("{}{visit}", step.activity).into(),
