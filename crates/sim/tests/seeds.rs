@@ -10,7 +10,7 @@ use model::Span;
 use sim::{Faults, Options};
 
 /// Seeds of each workflow in one run of the tests; more with `DESKHAND_SEEDS`.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 150;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -109,6 +109,25 @@ fn a_seed_repeats_itself() {
         let mut options = options(&text, 5);
         options.keeps_events = true;
         assert_eq!(sim::run(&options), sim::run(&options), "{name}");
+    }
+}
+
+/// What `deskhand simulate` is used for: a fleet, and where its runs go.
+#[test]
+fn a_large_fleet_is_played_through_and_counted() {
+    for faults in [Faults::None, Faults::Light, Faults::Heavy] {
+        let (_, text) = workflows().into_iter().find(|(name, _)| name == "loops").unwrap();
+        let mut options = Options::new(&text, 200, 7);
+        options.faults = faults;
+        let outcome = sim::run(&options).unwrap();
+        assert_eq!(outcome.violations, Vec::<String>::new(), "{faults}");
+        assert_eq!(outcome.counts.values().sum::<u32>(), 200, "{faults}");
+        let passed = |from: &str, to: &str| {
+            let found = outcome.transitions.iter().find(|(t, _)| t.from == from && t.to == to);
+            found.map_or(0, |(_, (runs, _))| *runs)
+        };
+        assert!(passed("first", "second") > 150, "{:?}", outcome.transitions);
+        assert!(passed("back", "second") > 0);
     }
 }
 
