@@ -198,7 +198,8 @@ impl<F: Fn(Progress)> Showing<F> {
             });
             if let (Some(event), false) = (&step.event, known.1) {
                 known.1 = true;
-                let (activity, event) = (step.activity.clone(), event.clone());
+                let event = run.workflow().emitted(&step.activity, event);
+                let activity = step.activity.clone();
                 (self.told)(Progress::Ended { activity, event, note: step.note.clone() });
             }
         }
@@ -223,7 +224,7 @@ fn result(run: &Run) -> LocalResult {
     };
     let steps = state.path().iter().map(|step| LocalStep {
         activity: step.activity.clone(),
-        event: step.event.clone(),
+        event: step.event.as_ref().map(|event| run.workflow().emitted(&step.activity, event)),
         note: step.note.clone(),
         begin: step.begin,
         end: step.end,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Timestamp;
 use store::rows;
 use travel::RunView;
-use workflow::State;
+use workflow::Run;
 
 fn millis(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_millis)
@@ -89,32 +89,36 @@ pub fn counts(rows: &[rows::RunCount]) -> BTreeMap<String, u64> {
 }
 
 /// The path a run took, its unhandled errors, its outputs.
-pub fn run_detail(run: api::Run, state: Option<&State>) -> api::RunDetail {
-    let Some(state) = state else {
+pub fn run_detail(run: api::Run, kept: Option<&Run>) -> api::RunDetail {
+    let Some(kept) = kept else {
         let (path, unhandled, outputs) = (Vec::new(), Vec::new(), BTreeMap::new());
         return api::RunDetail { run, path, unhandled, outputs };
     };
+    let state = kept.state();
     let outputs = state.outputs().iter().map(|(name, outputs)| (name.to_string(), outputs.clone()));
     api::RunDetail {
         run,
-        path: path(state),
+        path: path(kept),
         unhandled: state.unhandled().iter().map(ToString::to_string).collect(),
         outputs: outputs.collect(),
     }
 }
 
 /// The way a run took through its graph.
-pub fn path(state: &State) -> Vec<api::Step> {
+pub fn path(run: &Run) -> Vec<api::Step> {
     let step = |step: &workflow::Step| api::Step {
         attempt: step.attempt,
         visit: step.visit.0,
         activity: step.activity.to_string(),
-        event: step.event.as_ref().map(ToString::to_string),
+        event: step
+            .event
+            .as_ref()
+            .map(|event| run.workflow().emitted(&step.activity, event).to_string()),
         note: step.note.clone(),
         begin: step.begin.as_millis(),
         end: millis(step.end),
     };
-    state.path().iter().map(step).collect()
+    run.state().path().iter().map(step).collect()
 }
 
 pub fn workflow(row: &rows::Workflow, source: String) -> api::Workflow {

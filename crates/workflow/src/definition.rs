@@ -358,6 +358,18 @@ impl Workflow {
         self.activities.values().map(|activity| activity.kind.name().to_owned()).collect()
     }
 
+    /// What `activity` emits when it ends with `event`: the most specific event that it names. An
+    /// interruption is shown as one whatever follows it, because nobody knows whether the command was
+    /// carried out.
+    pub fn emitted(&self, activity: &ActivityName, event: &Event) -> Event {
+        match (self.successors(activity, event), event.fallback()) {
+            _ if *event == Event::Interrupted => Event::Interrupted,
+            (Some((named, _)), _) => named,
+            (None, Some(general)) => general,
+            (None, None) => event.clone(),
+        }
+    }
+
     /// Where the transitions of `activity` for `event` lead: those of the most specific event that
     /// it names. `None` when it names neither the event nor what the event falls back to.
     pub fn successors(

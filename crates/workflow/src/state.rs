@@ -537,8 +537,7 @@ impl State {
 
     fn end(&mut self, workflow: &Workflow, visit: Visit, report: Report, at: Timestamp) {
         let Some(progress) = self.in_progress.remove(&visit) else { return };
-        let emitted = emitted(workflow, &progress.activity, &report.event);
-        self.leave(visit, emitted, report.note, at);
+        self.leave(visit, report.event.clone(), report.note, at);
         if self.phase == Phase::Going {
             self.outputs.insert(progress.activity.clone(), report.outputs);
             self.fire(workflow, &progress.activity, &report.event);
@@ -554,17 +553,6 @@ impl State {
         } else if event.fallback().unwrap_or_else(|| event.clone()) == Event::Error {
             self.unhandled.push(Cause { activity: activity.clone(), event: event.clone() });
         }
-    }
-}
-
-/// What an activity emits: the most specific event that it names. An interruption is shown as one
-/// whatever follows it, because nobody knows whether the command was carried out.
-fn emitted(workflow: &Workflow, activity: &ActivityName, event: &Event) -> Event {
-    match (workflow.successors(activity, event), event.fallback()) {
-        _ if *event == Event::Interrupted => Event::Interrupted,
-        (Some((named, _)), _) => named,
-        (None, Some(general)) => general,
-        (None, None) => event.clone(),
     }
 }
 

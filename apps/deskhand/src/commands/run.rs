@@ -15,7 +15,7 @@ use workflow::ActivityName;
 use super::{pair, workflow as files};
 use crate::interrupt;
 use crate::output::{self, Cell, Table};
-use crate::results::{StepResult, word};
+use crate::results::StepResult;
 use crate::trouble::{FAILED, Trouble};
 
 const ABORTED: u8 = 3;

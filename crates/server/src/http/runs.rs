@@ -64,16 +64,14 @@ pub async fn paths(
     let rows = hall.store.runs_of(deployment.id).await?;
     let ids: Vec<RunId> = rows.iter().map(|row| row.run).collect();
     let live = hall.core.ask(move |giver, _| {
-        let path = |id: &RunId| giver.run(*id).map(|run| views::path(run.state()));
+        let path = |id: &RunId| giver.run(*id).map(views::path);
         ids.iter().map(path).collect::<Vec<_>>()
     });
     let mut all = Vec::with_capacity(rows.len());
     for (row, path) in rows.iter().zip(live.await?) {
         let path = match path {
             Some(path) => path,
-            None => {
-                replay(&hall, row).await?.map(|run| views::path(run.state())).unwrap_or_default()
-            }
+            None => replay(&hall, row).await?.as_ref().map(views::path).unwrap_or_default(),
         };
         all.push(api::RunPath { run: row.run.to_string(), path });
     }
@@ -93,15 +91,15 @@ async fn detail(hall: &Hall, row: &rows::Run) -> Answer<api::RunDetail> {
     let computer = name.clone();
     let live = hall.core.ask(move |giver, now| {
         let view = giver.view(id, now)?;
-        let state = giver.run(id).map(Run::state);
-        Some(views::run_detail(views::live_run(&view, &computer), state))
+        let run = giver.run(id);
+        Some(views::run_detail(views::live_run(&view, &computer), run))
     });
     if let Some(detail) = live.await? {
         return Ok(detail);
     }
     let run = views::kept_run(row, &name, hall.links.is_online(row.computer));
     let replayed = replay(hall, row).await?;
-    Ok(views::run_detail(run, replayed.as_ref().map(Run::state)))
+    Ok(views::run_detail(run, replayed.as_ref()))
 }
 
 /// A run that is not at hand any more, folded from its journal once more; as far as it can be read.
