@@ -108,7 +108,8 @@ fn what_is_there_is_skipped_and_no_file_is_an_event() {
     assert_eq!(fs::read_to_string(machine.path("out/one.txt")).unwrap(), "old");
 
     let result = machine.carry_out(&["copy: { from: @/in, to: @/out, filter: '*.gif' }"]);
-    assert_eq!(result.path[0].event, Some(workflow::Event::NoFile));
+    assert_eq!(result.path[0].event, Some(workflow::Event::Error));
+    assert!(result.path[0].note.as_deref().is_some_and(|note| note.contains("gif")));
     assert_eq!(result.outcome, Outcome::Failure);
 }
 
@@ -169,7 +170,7 @@ fn commands_leave_their_outputs_to_those_after_them() {
 fn exit_codes_are_events_with_the_last_words_as_note() {
     let machine = Machine::new();
     let result = machine.carry_out(&["execute: { command: 'echo no such thing >&2; exit 7' }"]);
-    assert_eq!(result.path[0].event, Some(workflow::Event::Exit(7)));
+    assert_eq!(result.path[0].event, Some(workflow::Event::Error));
     assert_eq!(result.path[0].note.as_deref(), Some("no such thing"));
     let result = machine.carry_out(&["execute: { command: [/no/such/program] }"]);
     assert_eq!(result.path[0].event, Some(workflow::Event::Error));
