@@ -21,6 +21,7 @@ use travel::{Giver, GiverInput, NewDeployment};
 use crate::changes::Changes;
 use crate::clock::now;
 use crate::links::{Ending, Links};
+use crate::quiet::Quiet;
 use act::Doers;
 use open::Opened;
 pub use open::{Known, OpeningError, schedule};
@@ -64,6 +65,7 @@ pub struct Parts {
     pub writer: Writer,
     pub links: Arc<Links>,
     pub changes: Changes,
+    pub quiet: Arc<Quiet>,
     pub depot: crate::effects::Depot,
     pub max_targets: u32,
 }
@@ -114,6 +116,13 @@ impl Core {
         let (done, settled) = oneshot::channel();
         self.queue.send(ToCore::Settle(done)).await.map_err(|_| Gone)?;
         settled.await.map_err(|_| Gone)
+    }
+
+    /// Ends the task once it has come so far, without waiting.
+    pub fn stop_soon(&self) {
+        let (done, _) = oneshot::channel();
+        // A queue that is full belongs to a core that is fenced off by whoever starts next.
+        let _full_or_gone = self.queue.try_send(ToCore::Stop(done));
     }
 
     /// Commits what is queued and ends the task.

@@ -14,6 +14,7 @@ use crate::gateway::Deposits;
 use crate::identity::Identity;
 use crate::links::Links;
 use crate::logs::Logs;
+use crate::quiet::{Quiet, Verdict, last_words};
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
 pub const ADMIN: &str = "admin";
@@ -22,7 +23,6 @@ pub const SELF: &str = "server";
 
 pub struct Hall {
     pub server: ServerId,
-    pub name: String,
     pub store: Arc<dyn Store>,
     /// Group commit for everything but the core; fenced.
     pub writer: Writer,
@@ -33,6 +33,7 @@ pub struct Hall {
     pub depot: Depot,
     pub deposits: Deposits,
     pub logs: Logs,
+    pub quiet: Arc<Quiet>,
     pub started_at: Timestamp,
     /// BLAKE3 of the administrator's token.
     pub admin: blake3::Hash,
@@ -76,7 +77,11 @@ impl Hall {
 
     /// Logs an event by itself, without waiting for it to be durable.
     pub fn log(&self, kind: &str, about: About, who: &str, text: impl Into<String>) {
-        let text = text.into();
+        let text = match self.quiet.judge(about.computer, now()) {
+            Verdict::Tell => text.into(),
+            Verdict::Last => last_words(&text.into()),
+            Verdict::Drop => return,
+        };
         tracing::warn!(kind, who, "{text}");
         drop(self.writer.submit(vec![self.event(kind, about, who, text)]));
     }

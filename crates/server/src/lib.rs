@@ -21,6 +21,7 @@ mod http;
 mod identity;
 mod links;
 mod logs;
+mod quiet;
 mod start;
 mod upkeep;
 mod views;

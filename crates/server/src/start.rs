@@ -25,6 +25,7 @@ use crate::hall::{About, Hall, SELF};
 use crate::identity::{Identity, IdentityError};
 use crate::links::{Ending, Links};
 use crate::logs::Logs;
+use crate::quiet::Quiet;
 use crate::{http, upkeep};
 
 const SERVER_SETTING: &str = "server.id";
@@ -114,6 +115,7 @@ impl Server {
         let admin = data.admin_token(|| format!("dha_{}", hex::encode(token_bytes)))?;
         let fence = Fence { server: row.id, fence: row.fence };
         let (links, changes) = (Arc::new(Links::default()), Changes::new());
+        let quiet = Arc::new(Quiet::default());
         let writer = Writer::start(store.clone(), Some(fence));
         let (core, fenced) = Core::start(Parts {
             server: row.id,
@@ -122,13 +124,13 @@ impl Server {
             writer: writer.clone(),
             links: links.clone(),
             changes: changes.clone(),
+            quiet: quiet.clone(),
             depot: depot.clone(),
             max_targets: row.max_targets,
         })
         .await?;
         let hall = Arc::new(Hall {
             server: row.id,
-            name: row.name.clone(),
             writer,
             store,
             core,
@@ -138,12 +140,14 @@ impl Server {
             depot,
             deposits: Deposits::default(),
             logs: Logs::new(data.logs()),
+            quiet,
             started_at: now(),
             admin: blake3::hash(admin.as_bytes()),
             row: Mutex::new(row),
         });
         data.tell(api_addr, agent_addr)?;
-        let text = format!("{} started on {agent_addr}, API on {api_addr}", hall.name);
+        let name = hall.row().name;
+        let text = format!("{name} started on {agent_addr}, API on {api_addr}");
         tracing::info!("{text}");
         drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
         let stop = run(hall, data, agents, api, fenced);
@@ -177,23 +181,35 @@ impl Running {
 
     /// Accepts nothing more, commits what is queued, says goodbye to all, and releases the lease.
     pub async fn shutdown(self) {
-        let Stop { hall, data, stopping, tasks, mut api, .. } = self.stop;
+        let mut stop = self.stop;
+        let Stop { hall, data, stopping, tasks, api, .. } = &mut stop;
         stopping.send_replace(true);
         hall.links.close_all(Ending::Stopping);
-        if tokio::time::timeout(API_WITHIN, &mut api).await.is_err() {
+        if tokio::time::timeout(API_WITHIN, &mut *api).await.is_err() {
             api.abort();
         }
         hall.core.stop().await;
         let mut row = hall.row();
         row.lease_until = now();
-        let text = format!("{} stopped", hall.name);
+        let text = format!("{} stopped", row.name);
         let last = vec![hall.event("server", About::NOTHING, SELF, text), Write::PutServer(row)];
         if let Err(error) = hall.writer.submit(last).await {
             tracing::error!(error = %crate::core::chain(&error), "the lease was not released");
         }
         tasks.iter().for_each(JoinHandle::abort);
         data.tell_stopped();
-        tracing::info!("{} stopped", hall.name);
+        tracing::info!("stopped");
+    }
+}
+
+/// Whatever way a server goes, nothing of it stays behind.
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+        self.hall.links.close_all(Ending::Stopping);
+        self.hall.core.stop_soon();
+        self.api.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -9,6 +9,7 @@ use travel::{GiverWrite, RunView};
 use super::Task;
 use crate::clock::now;
 use crate::hall::{About, SELF, event};
+use crate::quiet::{Verdict, last_words};
 use crate::views;
 
 /// How many runs of a deployment are where: `pending`, `running` … and, once ended, outcomes.
@@ -48,7 +49,7 @@ impl Task {
         let instant = now();
         let decided = self.giver.take_writes();
         let mut writes: Vec<Write> =
-            decided.into_iter().map(|write| self.row(write, instant)).collect();
+            decided.into_iter().filter_map(|write| self.row(write, instant)).collect();
         let is_watched = self.parts.changes.is_watched();
         let mut changes = Vec::new();
         for run in self.giver.take_changed() {
@@ -80,8 +81,8 @@ impl Task {
         Collected { writes, changes }
     }
 
-    fn row(&self, write: GiverWrite, at: Timestamp) -> Write {
-        match write {
+    fn row(&self, write: GiverWrite, at: Timestamp) -> Option<Write> {
+        Some(match write {
             GiverWrite::DeploymentRecord { deployment, seq, bytes } => {
                 Write::AppendDeploymentRecord { deployment, seq: seq + 1, bytes }
             }
@@ -101,10 +102,15 @@ impl Task {
             GiverWrite::Event { kind, computer, run, text } => {
                 let deployment = run.and_then(|run| self.giver.run_of(run)).map(|(_, id)| id);
                 let about = About { computer, deployment, run };
-                tracing::warn!(kind, ?computer, ?run, at = at.as_millis(), "{text}");
+                let text = match self.parts.quiet.judge(computer, at) {
+                    Verdict::Tell => text,
+                    Verdict::Last => last_words(&text),
+                    Verdict::Drop => return None,
+                };
+                tracing::warn!(kind, ?computer, ?run, "{text}");
                 event(self.parts.server, kind, about, SELF, text)
             }
-        }
+        })
     }
 }
 

@@ -1,4 +1,8 @@
 //! The targets of a warrant as they are kept: run, name and leaf of each, in the order of the tree.
+//! What a leaf holds is not looked at when it is read back, as its key would be dear to check
+//! again.
+
+use std::collections::HashMap;
 
 use model::codec::{CodecError, Reader, Writer};
 use model::{ComputerId, Digest, RunId};
@@ -29,21 +33,43 @@ impl Target {
 pub fn encode(targets: &[Target]) -> Vec<u8> {
     let mut out = Writer::new();
     out.u8(VERSION).list(targets, |out, target| {
-        out.run(target.run).bytes(&target.leaf);
+        out.run(target.run).computer(target.computer).text(&target.name);
+        out.bytes(&target.leaf).digest(&target.digest);
     });
     out.finish()
 }
 
+/// Only the names.
+pub fn names(bytes: &[u8]) -> Result<HashMap<ComputerId, String>, CodecError> {
+    let mut from = opened(bytes)?;
+    let named = from.list(|from| {
+        let (_, computer, name) = (from.run()?, from.computer()?, from.text()?);
+        let _leaf = (from.bytes()?, from.digest()?);
+        Ok::<_, CodecError>((computer, name))
+    })?;
+    from.end()?;
+    Ok(named.into_iter().collect())
+}
+
 pub fn decode(bytes: &[u8]) -> Result<Vec<Target>, CodecError> {
-    let mut from = Reader::new(bytes);
-    if from.u8()? != VERSION {
-        return Err(CodecError("the list of its targets is newer than this program"));
-    }
+    let mut from = opened(bytes)?;
     let targets = from.list(|from| {
-        let (run, leaf) = (from.run()?, from.bytes()?);
-        let leaf = Leaf::decode(leaf).map_err(|_| CodecError("a target's leaf is damaged"))?;
-        Ok::<_, CodecError>(Target::new(run, &leaf))
+        Ok::<_, CodecError>(Target {
+            run: from.run()?,
+            computer: from.computer()?,
+            name: from.text()?,
+            leaf: from.bytes()?.to_vec(),
+            digest: from.digest()?,
+        })
     })?;
     from.end()?;
     Ok(targets)
+}
+
+fn opened(bytes: &[u8]) -> Result<Reader<'_>, CodecError> {
+    let mut from = Reader::new(bytes);
+    match from.u8()? {
+        VERSION => Ok(from),
+        _ => Err(CodecError("the list of its targets is newer than this program")),
+    }
 }

@@ -63,7 +63,7 @@ pub async fn admit(
     }
     let trust = hello.trust_number < hall.identity.trust_number();
     let trust = trust.then(|| hall.identity.trust().to_vec());
-    let welcome = FromServer::Welcome { protocol, server: hall.name.clone(), trust };
+    let welcome = FromServer::Welcome { protocol, server: hall.row().name, trust };
     Ok(Admitted { computer, session, welcome })
 }
 

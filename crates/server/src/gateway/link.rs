@@ -16,15 +16,16 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use travel::{GiverInput, ToServer};
+use travel::{GiverInput, Holding, ToServer};
 use wire::{FromAgent, FromServer, MESSAGE_BYTES_MAX};
 
-use super::{Peer, enroll, hello};
+use super::hello::{self, Admitted};
+use super::{Peer, enroll};
 use crate::hall::{About, Hall};
 use crate::links::{Ending, QUEUE_MAX, ToLink};
 use crate::logs::LogReader;
 
-const BUFFER_BYTES: usize = 2 << 10;
+const BUFFER_BYTES: usize = 512;
 /// Greetings and enrolments are small; more is read only from agents that are known.
 const FIRST_BYTES_MAX: usize = 256 << 10;
 const FIRST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -59,34 +60,61 @@ pub async fn serve(hall: Arc<Hall>, io: TokioIo<Upgraded>, peer: Peer) {
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    if let Err(refused) = greet(&hall, &mut socket, peer).await {
-        let Refused { code, reason } = refused;
-        let rejected = FromServer::Rejected { code: code.into(), reason: reason.clone() };
-        // The agent may have gone; the log knows already.
-        let _agent_gone = send(&mut socket, rejected.encode()).await;
-        close(&mut socket, CloseCode::Policy, &reason).await;
+    // What is rare stands apart, so that a link that idles does not keep room for it.
+    let ended = match Box::pin(greet(&hall, &mut socket, peer)).await {
+        Ok(Some(greeted)) => live(&hall, &mut socket, greeted).await,
+        Ok(None) => Ok(()),
+        Err(refused) => Err(refused),
+    };
+    if let Err(refused) = ended {
+        Box::pin(turn_away(&mut socket, refused)).await;
     }
 }
 
-/// The first words: an enrolment or a greeting; then the link goes on until it ends.
-async fn greet(hall: &Arc<Hall>, socket: &mut Socket, peer: Peer) -> Result<(), Refused> {
-    match first(socket).await? {
-        None => return Ok(()),
-        Some(FromAgent::Enroll(asked)) => {
-            let enrolled = enroll::enroll(hall, asked, peer).await?;
-            if send(socket, enrolled.encode()).await.is_err() {
-                return Ok(());
-            }
+async fn turn_away(socket: &mut Socket, refused: Refused) {
+    let Refused { code, reason } = refused;
+    let rejected = FromServer::Rejected { code: code.into(), reason: reason.clone() };
+    // The agent may have gone; the log knows already.
+    let _agent_gone = send(socket, rejected.encode()).await;
+    close(socket, CloseCode::Policy, &reason).await;
+}
+
+/// An agent that was let in and welcomed.
+struct Greeted {
+    computer: model::ComputerId,
+    session: u64,
+    holdings: Vec<Holding>,
+    queued: mpsc::Receiver<ToLink>,
+}
+
+/// The first words: an enrolment or a greeting. An agent that was just enrolled may go on at once.
+async fn greet(
+    hall: &Arc<Hall>,
+    socket: &mut Socket,
+    peer: Peer,
+) -> Result<Option<Greeted>, Refused> {
+    let mut said = first(socket).await?;
+    if let Some(FromAgent::Enroll(asked)) = said {
+        let enrolled = enroll::enroll(hall, asked, peer).await?;
+        if send(socket, enrolled.encode()).await.is_err() {
+            return Ok(None);
         }
-        Some(FromAgent::Hello(hello)) => return live(hall, socket, hello, peer).await,
-        Some(FromAgent::Run(_) | FromAgent::Log(_)) => return Err(unexpected(hall, peer)),
+        said = first(socket).await?;
     }
-    // An agent that was just enrolled may go on at once.
-    match first(socket).await? {
-        None => Ok(()),
-        Some(FromAgent::Hello(hello)) => live(hall, socket, hello, peer).await,
-        Some(_) => Err(unexpected(hall, peer)),
+    let hello = match said {
+        None => return Ok(None),
+        Some(FromAgent::Hello(hello)) => hello,
+        Some(_) => return Err(unexpected(hall, peer)),
+    };
+    // Only the registry keeps the queue; when it lets go, the link ends.
+    let (queue, queued) = mpsc::channel(QUEUE_MAX);
+    let holdings = hello.holdings.clone();
+    let Admitted { computer, session, welcome } = hello::admit(hall, hello, peer, &queue).await?;
+    if send(socket, welcome.encode()).await.is_err() {
+        hall.links.leave(computer, session);
+        return Ok(None);
     }
+    Ok(Some(Greeted { computer, session, holdings, queued }))
 }
 
 fn unexpected(hall: &Hall, peer: Peer) -> Refused {
@@ -116,34 +144,13 @@ async fn first(socket: &mut Socket) -> Result<Option<FromAgent>, Refused> {
     read.map(Some).map_err(|error| Refused::new("message", error.to_string()))
 }
 
-async fn live(
-    hall: &Arc<Hall>,
-    socket: &mut Socket,
-    hello: wire::Hello,
-    peer: Peer,
-) -> Result<(), Refused> {
-    let (queue, queued) = mpsc::channel(QUEUE_MAX);
-    let holdings = hello.holdings.clone();
-    let admitted = hello::admit(hall, hello, peer, &queue).await?;
-    // From here on only the registry holds the queue; when it lets go, the link ends.
-    drop(queue);
-    let (computer, session) = (admitted.computer, admitted.session);
-    let mut link = Link {
-        hall,
-        socket,
-        computer,
-        session,
-        queued,
-        probes: Vec::new(),
-        heard: true,
-        second: (Instant::now(), 0),
-        logs: LogReader::new(hall.clone(), computer),
-    };
-    let welcomed = send(link.socket, admitted.welcome.encode()).await;
+async fn live(hall: &Arc<Hall>, socket: &mut Socket, greeted: Greeted) -> Result<(), Refused> {
+    let Greeted { computer, session, holdings, queued } = greeted;
+    let logs = LogReader::new(hall.clone(), computer);
+    let (probes, heard, second) = (Vec::new(), true, (Instant::now(), 0));
+    let mut link = Link { hall, socket, computer, session, queued, probes, heard, second, logs };
     let mut ended = Ok(());
-    if welcomed.is_ok()
-        && hall.core.input(GiverInput::Connected { computer, session, holdings }).await.is_ok()
-    {
+    if hall.core.input(GiverInput::Connected { computer, session, holdings }).await.is_ok() {
         ended = link.run().await;
         // A core that is gone knows no links either.
         let _core_gone = hall.core.input(GiverInput::Disconnected { computer, session }).await;
@@ -175,7 +182,7 @@ impl Link<'_> {
             tokio::select! {
                 message = self.socket.next() => match message {
                     Some(Ok(message)) => {
-                        if !self.hear(message).await? {
+                        if !Box::pin(self.hear(message)).await? {
                             return Ok(());
                         }
                     }
@@ -184,7 +191,7 @@ impl Link<'_> {
                 },
                 asked = self.queued.recv() => match asked {
                     Some(asked) => {
-                        if !self.say(asked).await {
+                        if !Box::pin(self.say(asked)).await {
                             return Ok(());
                         }
                     }
@@ -234,7 +241,7 @@ impl Link<'_> {
                 Ok(self.hall.core.input(input).await.is_ok())
             }
             FromAgent::Log(log) => {
-                if let Err(why) = self.logs.take(log).await {
+                if let Err(why) = Box::pin(self.logs.take(log)).await {
                     return Err(self.refused(&why));
                 }
                 Ok(true)

@@ -215,9 +215,7 @@ async fn view(hall: &Hall, row: &rows::Deployment) -> Answer<api::Deployment> {
 pub async fn names(hall: &Hall, deployment: DeploymentId) -> Answer<HashMap<ComputerId, String>> {
     let mut names = HashMap::new();
     for warrant in hall.store.warrants(deployment).await? {
-        if let Ok(targets) = leaves::decode(&warrant.leaves) {
-            names.extend(targets.into_iter().map(|target| (target.computer, target.name)));
-        }
+        names.extend(leaves::names(&warrant.leaves).unwrap_or_default());
     }
     Ok(names)
 }

@@ -9,5 +9,6 @@ mod content;
 mod deployments;
 mod hostile;
 mod house;
+mod live;
 mod robot;
 mod starting;
