@@ -1,4 +1,4 @@
-//! A simulated computer: the agent's real loop, its disk, its clock, and what carries activities out.
+//! A simulated computer: the agent's real loop, its disk, its clock, and its doers.
 //!
 //! The agent dies between any two steps: before a write, within it (a torn frame), between writes,
 //! between orders. What it was carrying out is cut then, before or after it acted.
@@ -44,7 +44,6 @@ impl Agent {
     pub fn new(index: usize, seed: u64) -> Self {
         let mut bytes = [0x11; 16];
         bytes[8..].copy_from_slice(&(index as u64).to_be_bytes());
-        // Any 32 bytes with a small number in them: few seeds are no key, and those are passed over.
         let mut chance = Chance::new(seed ^ 0x6b65_7973 ^ (index as u64) << 20);
         let mut secret = [0; 32];
         secret[..8].copy_from_slice(&chance.draw().to_le_bytes());

@@ -1,8 +1,8 @@
 //! The reference model of a run's meaning, as a judge: may this journal be?
 //!
 //! Written from the design's "Meaning of a run" and nothing else; it shares no code with the engine
-//! and is as simple as it can be. It takes what activities said from the journal and checks that every
-//! decision follows.
+//! and is as simple as it can be. It takes what activities said from the journal and checks that
+//! every decision follows.
 
 use model::{Outcome, Timestamp};
 use workflow::{ActivityName, Cause, Control, Event, Kind, Place, Record, Side, Workflow};
@@ -111,6 +111,49 @@ impl Judge<'_> {
             Record::Stopping { visit, event, at } => self.stop(visit.0, event, *at),
             Record::Ended { visit, report, at } => self.end(visit.0, &report.event, *at),
             Record::Concluding { outcome, by, .. } => self.conclude(*outcome, by.as_ref()),
+            Record::Retrying { .. } | Record::Restarted { .. } => self.pass_again(record),
+            Record::Controlled { number, control, .. } => {
+                must(*number > self.last_order, "the order is an old one")?;
+                self.last_order = *number;
+                match control {
+                    Control::Suspend => self.is_suspended = true,
+                    Control::Resume => self.is_suspended = false,
+                    Control::Abort => self.is_aborted = true,
+                }
+                Ok(())
+            }
+            Record::Giving { .. } | Record::Taken { .. } => self.hand_over(record),
+            Record::Closed { outcome, .. } => self.close(*outcome),
+        }
+    }
+
+    fn hand_over(&mut self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Giving { epoch, .. } => {
+                must(self.at == At::Server && self.stage == Stage::Going, "it is not here")?;
+                let is_for_target =
+                    |name: &ActivityName| self.kind(name).is_some_and(|k| k.side() == Side::Target);
+                must(self.tokens.iter().any(|(to, _)| is_for_target(to)), "nothing is for it")?;
+                self.at = At::Nowhere(epoch.0);
+                Ok(())
+            }
+            Record::Taken { epoch, remaining, at } => {
+                must(self.at == At::Nowhere(epoch.0), "it was not given so")?;
+                self.at = At::Target;
+                for rest in remaining {
+                    for active in self.active.iter_mut().filter(|a| a.visit == rest.visit.0) {
+                        active.until = rest.until.map(|span| *at + span);
+                        active.deadline = rest.deadline.map(|span| *at + span);
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pass_again(&mut self, record: &Record) -> Result<(), String> {
+        match record {
             Record::Retrying { activity, not_before, at } => {
                 self.arrive_at_end(activity)?;
                 let Some(Kind::Retry { limit, delay }) = self.kind(activity) else {
@@ -133,36 +176,7 @@ impl Judge<'_> {
                 self.tokens.push((self.workflow.start.clone(), None));
                 Ok(())
             }
-            Record::Controlled { number, control, .. } => {
-                must(*number > self.last_order, "the order is an old one")?;
-                self.last_order = *number;
-                match control {
-                    Control::Suspend => self.is_suspended = true,
-                    Control::Resume => self.is_suspended = false,
-                    Control::Abort => self.is_aborted = true,
-                }
-                Ok(())
-            }
-            Record::Giving { epoch, .. } => {
-                must(self.at == At::Server && self.stage == Stage::Going, "it is not here")?;
-                let is_for_target =
-                    |name: &ActivityName| self.kind(name).is_some_and(|k| k.side() == Side::Target);
-                must(self.tokens.iter().any(|(to, _)| is_for_target(to)), "nothing is for it")?;
-                self.at = At::Nowhere(epoch.0);
-                Ok(())
-            }
-            Record::Taken { epoch, remaining, at } => {
-                must(self.at == At::Nowhere(epoch.0), "it was not given so")?;
-                self.at = At::Target;
-                for rest in remaining {
-                    for active in self.active.iter_mut().filter(|a| a.visit == rest.visit.0) {
-                        active.until = rest.until.map(|span| *at + span);
-                        active.deadline = rest.deadline.map(|span| *at + span);
-                    }
-                }
-                Ok(())
-            }
-            Record::Closed { outcome, .. } => self.close(*outcome),
+            _ => Ok(()),
         }
     }
 

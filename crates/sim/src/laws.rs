@@ -1,7 +1,8 @@
 //! What must hold after every step, whatever goes wrong.
 //!
 //! Each law looks at what is durable and at what the loops believe, never at how they came to it. A
-//! broken law is a fault of Deskhand; the simulation ends there, so that the log ends with its cause.
+//! broken law is a fault of Deskhand; the simulation ends there, so that the log ends with its
+//! cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 

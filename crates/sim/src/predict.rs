@@ -2,8 +2,8 @@
 //!
 //! Goes through the workflow by itself, with what activities said (from the journal, else from the
 //! oracle), in several random orders. Where all orders agree on outcome and visits, and none ends
-//! while something else goes on, the result does not depend on timing, and the run must have it; else
-//! only [`crate::lawful`] judges.
+//! while something else goes on, the result does not depend on timing, and the run must have it;
+//! else only [`crate::lawful`] judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The simulated server: its real loop, the database behind it, and what carries its activities out.
+//! The simulated server: its real loop, the database behind it, and its doers.
 //!
 //! The database is what was committed. The server dies before a commit, between commit and orders,
 //! and between any two orders; it starts again from the database alone.

@@ -1,7 +1,7 @@
 //! Everything there is in a simulation, and the order in which it happens.
 //!
-//! Owns time, chance and the queue; server, agents and network are told what happens to them and plan
-//! what follows. A step is one thing taken from the queue; faults are drawn within steps.
+//! Owns time, chance and the queue; server, agents and network are told what happens to them and
+//! plan what follows. A step is one thing taken from the queue; faults are drawn within steps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! "Meaning of a run", sentence by sentence: cases in `meaning/`, each a workflow and what happens.
 //!
-//! A line that begins with `>` is an input; the lines below it are what the run decided and ordered.
+//! A line that begins with `>` is an input; below it is what the run decided and ordered.
 //! `DESKHAND_UPDATE=1` writes them anew, to be read before they are kept.
 //!
 //! Inputs: `ended ACTIVITY EVENT [NAME=TEXT …]`, `again` (the last report once more), `after SPAN`,
-//! `back SPAN` (the clock is set back), `suspend`, `resume`, `abort`, `fail REASON`, `crash` (opened
-//! again from its journal), `give`, `take [+SPAN | -SPAN]` (the agent's clock is so far off).
+//! `back SPAN` (the clock is set back), `suspend`, `resume`, `abort`, `fail REASON`, `crash`
+//! (opened again from its journal), `give`, `take [+SPAN | -SPAN]` (its clock is off).
 
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 

@@ -32,9 +32,9 @@ fn workflows() -> Vec<(String, String)> {
 /// What a seed stands for: how bad, how many, with people or without.
 fn options(text: &str, seed: u64) -> Options {
     let mut options = Options::new(text, 2 + (seed % 5) as u32, seed);
-    options.faults = if seed % 8 == 0 {
+    options.faults = if seed.is_multiple_of(8) {
         Faults::None
-    } else if seed % 3 == 0 {
+    } else if seed.is_multiple_of(3) {
         Faults::Light
     } else {
         Faults::Heavy

@@ -7,6 +7,7 @@
 mod agent;
 mod open;
 mod view;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -137,7 +138,7 @@ pub enum GiverOrder {
     Interrupt {
         effect: EffectId,
     },
-    /// An agent spoke of a run that is not open here: forget, fence or log it, as the database says.
+    /// An agent spoke of a run that is not open here: forget or fence it, as the database says.
     LookUp {
         computer: ComputerId,
         session: u64,
@@ -406,19 +407,6 @@ impl Giver {
         self.changed.insert(id);
     }
 
-    /// Begins targets as long as slots are free.
-    fn fill_slots(&mut self, now: Timestamp) {
-        let ids: Vec<DeploymentId> = self.plans.keys().copied().collect();
-        for id in ids {
-            while self.slots_used < self.slots_max {
-                let Some(plan) = self.plans.get_mut(&id) else { break };
-                let Some((_, run)) = plan.deployment.begin_next(now) else { break };
-                self.changed_deployments.insert(id);
-                self.step(run, Input::Open, now);
-            }
-        }
-    }
-
     fn step(&mut self, id: RunId, input: Input, now: Timestamp) {
         let Some(given) = self.runs.get_mut(&id) else { return };
         if let Err(error) = given.run.handle(input, now) {
@@ -497,45 +485,6 @@ impl Giver {
         }
     }
 
-    /// Keeps slots, timers and the deployment's count true after a run changed.
-    fn account(&mut self, id: RunId, now: Timestamp) {
-        let Some(given) = self.runs.get_mut(&id) else { return };
-        let state = given.run.state();
-        let is_open = matches!(
-            state.phase(),
-            Phase::Going | Phase::Concluding { .. } | Phase::Retrying { .. }
-        );
-        let is_there = match state.owner() {
-            Owner::Server => !given.run.wants_target() || self.links.contains_key(&given.computer),
-            Owner::Giving(_) | Owner::Target(_) => self.links.contains_key(&given.computer),
-        };
-        let takes_slot = is_open && is_there && !state.only_waits();
-        if takes_slot != given.takes_slot {
-            given.takes_slot = takes_slot;
-            self.slots_used = if takes_slot { self.slots_used + 1 } else { self.slots_used - 1 };
-        }
-        let timer = given.run.poll_timeout().map(|(at, _)| at);
-        let outcome = state.outcome().map(|(outcome, _)| outcome);
-        let (computer, deployment) = (given.computer, given.deployment);
-        self.set_timer(id, timer);
-        if let Some(outcome) = outcome {
-            self.tell_plan(deployment, deployment::Input::Ended(computer, outcome), now);
-            if let Some(runs) = self.by_computer.get_mut(&computer) {
-                runs.remove(&id);
-            }
-        }
-    }
-
-    fn set_timer(&mut self, id: RunId, at: Option<Timestamp>) {
-        if let Some(old) = self.timer_of.remove(&id) {
-            self.timers.remove(&(old, id));
-        }
-        if let Some(at) = at {
-            self.timers.insert((at, id));
-            self.timer_of.insert(id, at);
-        }
-    }
-
     fn tick(&mut self, now: Timestamp) {
         while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, id));
@@ -579,45 +528,6 @@ impl Giver {
         for (computer, run) in begun {
             self.close(run, Outcome::Lost, format!("closed as lost by {by}"), now);
             self.send(computer, ToAgent::Fenced { run });
-        }
-    }
-
-    /// Begins an activity of the server unless it is remembered.
-    fn begin_effect(&mut self, effect: EffectId, activity: ActivityName, now: Timestamp) {
-        match self.effects.get(&effect) {
-            Some(Effect::Begun) => {}
-            Some(Effect::Ended(report)) => {
-                let report = report.clone();
-                self.deliver(effect, report, now);
-            }
-            None => {
-                let Some(given) = self.runs.get(&effect.run) else { return };
-                let (workflow, context) =
-                    (given.run.workflow().clone(), Box::new(given.run.context()));
-                self.effects.insert(effect, Effect::Begun);
-                self.writes.push(GiverWrite::Effect { effect, report: None });
-                self.orders.push_back(GiverOrder::Begin { effect, activity, workflow, context });
-            }
-        }
-    }
-
-    fn effect_ended(&mut self, effect: EffectId, report: Report, now: Timestamp) {
-        if self.effects.get(&effect) != Some(&Effect::Begun) {
-            return;
-        }
-        self.effects.insert(effect, Effect::Ended(report.clone()));
-        self.writes.push(GiverWrite::Effect { effect, report: Some(report.clone()) });
-        self.deliver(effect, report, now);
-    }
-
-    /// Tells the run's owner how an activity of the server ended.
-    fn deliver(&mut self, effect: EffectId, report: Report, now: Timestamp) {
-        let Some(given) = self.runs.get(&effect.run) else { return };
-        match given.run.state().owner() {
-            Owner::Server => self.step(effect.run, Input::Ended { effect, report }, now),
-            Owner::Giving(_) | Owner::Target(_) => {
-                self.send(given.computer, ToAgent::Answer { effect, report });
-            }
         }
     }
 

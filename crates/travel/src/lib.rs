@@ -2,9 +2,9 @@
 //!
 //! [`Giver`] is the server's loop, [`Taker`] the agent's; both are driven by programs and by the
 //! simulator alike. Each takes inputs, yields writes that must be durable, then orders to act on.
-//! Nothing here reads a clock, a file or a socket. What must hold however messages get lost, doubled,
-//! late or out of order, and whoever dies when: a run has one owner or none, never two; what is never
-//! redone is carried out at most once; every record of the owner reaches the server.
+//! Nothing here reads a clock, a file or a socket. What must hold however messages get lost,
+//! doubled, late or out of order, and whoever dies when: a run has one owner or none, never two;
+//! what is never redone is carried out at most once; every record of the owner reaches the server.
 
 mod giver;
 mod message;

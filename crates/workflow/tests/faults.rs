@@ -1,4 +1,5 @@
-//! Every kind of activity against every fault: it fails, tells twice, dies before and after a record.
+//! Every kind of activity against every fault: it fails, tells twice, dies before and after every
+//! record.
 //!
 //! The list is complete: [`covers`] names every kind without a catch-all, so a new one does not
 //! compile until it is here.

@@ -1,0 +1,122 @@
+//! Taking a run over: what was given is checked, kept, then begun.
+
+use super::*;
+
+impl Taker {
+    pub(super) fn take(&mut self, give: Give, now: Timestamp) {
+        let (run, epoch) = (give.run, give.epoch);
+        if let Some(held) = self.runs.get_mut(&run) {
+            if held.package.epoch == epoch {
+                held.sent = Some(give.frames.len() as u64);
+                self.send_frames(run, true);
+            }
+            return;
+        }
+        let taken = if self.refused.contains(&(run, epoch)) {
+            Err("it was refused before".to_owned())
+        } else {
+            self.try_take(give, now)
+        };
+        if let Err(reason) = taken {
+            self.refused.insert((run, epoch));
+            let text = format!("not taken: {reason}");
+            self.orders.push_back(TakerOrder::Note { run, text });
+            self.orders.push_back(TakerOrder::Send(ToServer::Refused { run, epoch, reason }));
+        }
+    }
+
+    pub(super) fn try_take(&mut self, give: Give, now: Timestamp) -> Result<(), String> {
+        let granted = self.verify(&give, now)?;
+        if granted.usage() == Use::Repeated {
+            return Err("this run has ended here; its warrant is used up".into());
+        }
+        let workflow = Arc::new((self.parse)(&give.definition)?);
+        let package = Package {
+            run: give.run,
+            deployment: granted.warrant().deployment,
+            epoch: give.epoch,
+            warrant: give.warrant,
+            leaf: give.leaf,
+            definition: give.definition,
+            variables: give.variables,
+        };
+        let mut chain = Chain::new(give.run);
+        let mut records = Vec::new();
+        for frame in &give.frames {
+            let (record, length) =
+                chain.read(frame).map_err(|error| format!("its journal: {error}"))?;
+            if length != frame.len() {
+                return Err("its journal: bytes are left over".into());
+            }
+            records.push(record);
+        }
+        let base = self.context(&workflow, &package, granted.told().clone());
+        let mut run = Run::open(give.run, Place::Target, workflow, base, records)
+            .map_err(|error| format!("its journal: {error}"))?;
+        if run.state().owner() != Owner::Giving(give.epoch) {
+            return Err("its journal does not end with this hand-over".into());
+        }
+        let controls = self.early.remove(&give.run).unwrap_or_default().into_iter().collect();
+        let take = Input::Take { epoch: give.epoch, remaining: give.remaining, controls };
+        run.handle(take, now).map_err(|error| error.to_string())?;
+        let given = give.frames.len() as u64;
+        let held = Held {
+            package,
+            run,
+            chain,
+            frames: give.frames,
+            acked: given,
+            sent: self.is_linked.then_some(given),
+            is_fenced: false,
+            is_over: false,
+            end_by: Some(now + granted.warrant().run_limit),
+        };
+        self.hold(held, &granted.spending());
+        Ok(())
+    }
+
+    /// Keeps a run that was just taken, with the records that taking it led to.
+    pub(super) fn hold(&mut self, mut held: Held, spending: &Spending) {
+        while let Some(record) = held.run.poll_record() {
+            held.frames.push(held.chain.push(&record));
+        }
+        let (id, frames) = (held.package.run, held.frames.clone());
+        let package = Box::new(held.package.clone());
+        self.writes.push_back(TakerWrite::Take { package, frames });
+        self.writes.push_back(TakerWrite::Spend(*spending));
+        self.spent.spend(spending);
+        self.runs.insert(id, held);
+        self.pump(id);
+    }
+
+    pub(super) fn verify(&self, give: &Give, now: Timestamp) -> Result<Granted, String> {
+        let presented = Presented {
+            run: give.run,
+            warrant: &give.warrant,
+            proof: &give.proof,
+            leaf: &give.leaf,
+            definition: &give.definition,
+            variables: &give.variables,
+        };
+        let recipient = Recipient {
+            computer: self.me.computer,
+            key: self.me.key,
+            trust: &self.trust,
+            spent: &self.spent,
+        };
+        trust::verify(&presented, &recipient, now).map_err(|refusal| refusal.to_string())
+    }
+
+    pub(super) fn context(&self, workflow: &Workflow, package: &Package, told: Facts) -> Context {
+        let mut variables = workflow.variables.clone();
+        variables
+            .extend(package.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Context {
+            computer: told,
+            deployment: deployment_facts(package.deployment, workflow),
+            agent: self.me.told.clone(),
+            variables,
+            ..Context::default()
+        }
+    }
+}
