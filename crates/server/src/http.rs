@@ -65,7 +65,6 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         deployments::show,
         deployments::control,
         deployments::stop,
-        runs::list,
         runs::show,
         runs::log,
         runs::paths,
@@ -126,7 +125,6 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/deployments/{id}/control", post(deployments::control))
         .route("/api/deployments/{id}/stop", put(deployments::stop))
         .route("/api/deployments/{id}/paths", get(runs::paths))
-        .route("/api/deployments/{id}/runs", get(runs::list))
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/log", get(runs::log))
         .route("/api/events", get(events::list))
