@@ -1,8 +1,9 @@
 //! Hashes of files that have not changed since they were last read.
 //!
 //! A file counts as unchanged while size, times and inode are what they were. One that was changed
-//! less than two seconds before it was read is not kept: its next change might leave the same times.
-//! Losing the cache costs reading files again, nothing else; one that cannot be read is empty.
+//! less than two seconds before it was read is not kept: its next change might leave the same
+//! times. Losing the cache costs reading files again, nothing else; one that cannot be read is
+//! empty.
 
 use std::collections::BTreeMap;
 use std::io;

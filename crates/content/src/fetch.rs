@@ -1,8 +1,9 @@
 //! Uploads, as the target sees them: what is missing is fetched, verified and put in place (AC-13).
 //!
 //! A plan lists every file with what has to be done to it and can be stored; carried out again, it
-//! does what is left and ends with the same counts. Files are written beside their place and renamed
-//! into it once their BLAKE3 is right. The part of a large file keeps its bytes for the next attempt.
+//! does what is left and ends with the same counts. Files are written beside their place and
+//! renamed into it once their BLAKE3 is right. The part of a large file keeps its bytes for the
+//! next attempt.
 
 mod bytes;
 mod carry_out;

@@ -1,8 +1,8 @@
 //! Folder objects: what a folder of the pinned depot holds, in the one form that is hashed.
 //!
-//! Version 1: the byte 1, a count, then entries in strictly rising order of their names' bytes, each
-//! kind, mark, name and what belongs to the kind. There is one way to write a folder, and decoding
-//! refuses every other: equal folders have equal digests.
+//! Version 1: the byte 1, a count, then entries in strictly rising order of their names' bytes,
+//! each kind, mark, name and what belongs to the kind. There is one way to write a folder, and
+//! decoding refuses every other: equal folders have equal digests.
 
 use machine::check_portable_name;
 use model::Digest;

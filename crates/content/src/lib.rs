@@ -3,7 +3,8 @@
 //!
 //! Owns the formats of folder objects, listings, offers and plans, the server's object store, and
 //! the rule that a depot path cannot leave the depot. Never speaks to the network (whoever calls
-//! hands in [`Fetch`] or passes bytes to an [`Incoming`]) and reads no clock (instants are handed in).
+//! hands in [`Fetch`] or passes bytes to an [`Incoming`]) and reads no clock (instants are handed
+//! in).
 //!
 //! * Server: [`ObjectStore::pin`], [`ObjectStore::lookup`], [`ObjectStore::bundle`],
 //!   [`ObjectStore::open_range`], [`ObjectStore::deposit`], [`ObjectStore::sweep`].

@@ -1,7 +1,7 @@
 //! What an upload may bring: the pinned entries of one folder, checked against the pinned root.
 //!
-//! The agent knows the root from the warrant. Every folder object in the bundle must have the digest
-//! that its parent, and in the end the root, says: a server cannot list what was not pinned.
+//! The agent knows the root from the warrant. Every folder object in the bundle must have the
+//! digest that its parent, and in the end the root, says: a server cannot list what was not pinned.
 
 use std::collections::BTreeMap;
 

@@ -57,13 +57,22 @@ impl Default for Limits {
 pub enum OfferError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("`{}` has a name that the depot cannot hold; leave it out with `filter` or rename it", .path.display())]
+    #[error(
+        "`{}` has a name that the depot cannot hold; leave it out with `filter` or rename it",
+        .path.display()
+    )]
     Name { path: PathBuf, source: DepotPathError },
-    #[error("`{}`: its name or the link's target is not UTF-8; leave it out with `filter` or rename it", .path.display())]
+    #[error(
+        "`{}`: its name or the link's target is not UTF-8; leave it out with `filter` or rename it",
+        .path.display()
+    )]
     NotText { path: PathBuf },
     #[error("the list of files cannot be read")]
     Bytes(#[from] BytesError),
-    #[error("{found} files and folders are offered, at most {} are taken; choose fewer with `filter`", .limit)]
+    #[error(
+        "{found} files and folders are offered, at most {} are taken; choose fewer with `filter`",
+        .limit
+    )]
     TooMany { found: usize, limit: usize },
     #[error(
         "{found} bytes are offered, at most {limit} are taken; choose fewer files with `filter`"

@@ -1,9 +1,9 @@
 //! Which files of the depot were written by targets, and by which.
 //!
 //! A mark is a depot path and the digest of what was written there: once an administrator puts
-//! something else in that place it no longer applies. Marks are durable before the file is in place,
-//! and harmless if it never arrives. The file is a list of records that only grows; it is rewritten
-//! when opened. A record that was cut at the end is dropped.
+//! something else in that place it no longer applies. Marks are durable before the file is in
+//! place, and harmless if it never arrives. The file is a list of records that only grows; it is
+//! rewritten when opened. A record that was cut at the end is dropped.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -107,7 +107,7 @@ impl DepotPath {
 impl FromStr for DepotPath {
     type Err = DepotPathError;
 
-    /// `.` and doubled or trailing `/` are dropped; `..` is refused, even where it would stay inside.
+    /// `.` and doubled or trailing `/` are dropped; `..` is refused, even where it stays inside.
     fn from_str(text: &str) -> Result<Self, DepotPathError> {
         let path = || text.to_owned();
         let drive =

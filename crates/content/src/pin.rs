@@ -50,9 +50,17 @@ impl Drop for Pinned {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
-    #[error("`{}` in the depot cannot be deployed, as its name does not work on every system; rename it", .path.display())]
+    #[error(
+        "`{}` in the depot cannot be deployed, as its name does not work on every \
+         system; rename it",
+        .path.display()
+    )]
     Name { path: PathBuf, source: DepotPathError },
-    #[error("`{}` in the depot cannot be deployed, as its name or the link's target is not UTF-8; rename it", .path.display())]
+    #[error(
+        "`{}` in the depot cannot be deployed, as its name or the link's target is \
+         not UTF-8; rename it",
+        .path.display()
+    )]
     NotText { path: PathBuf },
     #[error("`{}` was changed while it was read; try again", .path.display())]
     Changed { path: PathBuf },

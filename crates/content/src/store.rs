@@ -42,7 +42,10 @@ pub struct ObjectStore {
 pub enum StoreError {
     #[error("the object store could not {doing} `{}`", .path.display())]
     Io { path: PathBuf, doing: &'static str, source: io::Error },
-    #[error("no space left on the disk of the object store (`{}`); free some and try again", .path.display())]
+    #[error(
+        "no space left on the disk of the object store (`{}`); free some and try again",
+        .path.display()
+    )]
     DiskFull { path: PathBuf },
     #[error("object {digest} is not in the store")]
     Missing { digest: Digest },

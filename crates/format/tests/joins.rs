@@ -109,7 +109,11 @@ fn passed(graph: &[Drawn]) -> BTreeSet<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn what_never_goes_on_is_told_rightly(graph in drawn()) {
@@ -120,7 +124,8 @@ proptest! {
                 let stuck = (0..ACTIVITIES).find(|number| {
                     problem.what.starts_with(&format!("the synchronization `a{number}`"))
                 });
-                prop_assert!(stuck.is_some_and(|stuck| !through.contains(&stuck)), "{source}{}", problem.what);
+                let is_stuck = stuck.is_some_and(|stuck| !through.contains(&stuck));
+                prop_assert!(is_stuck, "{source}{}", problem.what);
             }
         }
     }

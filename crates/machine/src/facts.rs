@@ -12,7 +12,7 @@ use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 
-/// `host_name`, `os` (`linux`, `windows`), `os_version`, `ip`, `mac`; what is not known is left out.
+/// `host_name`, `os` (`linux`, `windows`), `os_version`, `ip`, `mac`; the unknown is left out.
 pub fn facts() -> BTreeMap<String, String> {
     let ip = own_address();
     let known = [

@@ -2,8 +2,8 @@
 //!
 //! An [`Operation`] is planned first: [`FilePlan::of`] looks and lists, changes nothing, and finds
 //! whatever can be found wrong. The plan is a value with bytes of its own; once those are durable,
-//! [`FilePlan::carry_out`] acts on that list and on nothing else. Carried out again after a crash it
-//! ends in the same state with the same counts.
+//! [`FilePlan::carry_out`] acts on that list and on nothing else. Carried out again after a crash
+//! it ends in the same state with the same counts.
 //!
 //! Links are acted on as links and never followed below the folders that were named.
 

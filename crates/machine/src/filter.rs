@@ -175,7 +175,8 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_the_plain_definition(pattern in "[ab?*]{0,8}", name in "[abc]{0,8}") {
-            let (p, n): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+            let p: Vec<char> = pattern.chars().collect();
+            let n: Vec<char> = name.chars().collect();
             prop_assert_eq!(matches(&p, &n), reference(&p, &n));
         }
     }

@@ -39,7 +39,8 @@ const EXAMPLE: &str =
 
 impl Spot {
     /// An absolute path of this machine. `..` is resolved by the text alone and cannot climb over
-    /// the root. With `root` the path is put under that folder: `/x` is `root/x`, `C:\x` is `root\C\x`.
+    /// the root. With `root` the path is put under that folder: `/x` is `root/x`, `C:\x` is
+    /// `root\C\x`.
     pub fn absolute(text: &str, root: Option<&Path>) -> Result<Self, SpotError> {
         if text.is_empty() {
             return Err(SpotError::Empty);

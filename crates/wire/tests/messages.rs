@@ -159,7 +159,11 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_a_message_makes_it_panic(which in 0usize..17, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn no_change_of_a_message_makes_it_panic(
+        which in 0usize..17,
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
         let agents: Vec<Vec<u8>> = from_agents().into_iter().map(FromAgent::encode).collect();
         let servers = from_servers().into_iter().map(FromServer::encode);
         let all: Vec<Vec<u8>> = agents.into_iter().chain(servers).collect();

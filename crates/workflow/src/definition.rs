@@ -359,8 +359,8 @@ impl Workflow {
     }
 
     /// What `activity` emits when it ends with `event`: the most specific event that it names. An
-    /// interruption is shown as one whatever follows it, because nobody knows whether the command was
-    /// carried out.
+    /// interruption is shown as one whatever follows it, because nobody knows whether the command
+    /// was carried out.
     pub fn emitted(&self, activity: &ActivityName, event: &Event) -> Event {
         match (self.successors(activity, event), event.fallback()) {
             _ if *event == Event::Interrupted => Event::Interrupted,

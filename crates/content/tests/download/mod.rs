@@ -1,3 +1,5 @@
+//! Downloads: from a target into the depot.
+
 use content::{Deposit, DepositError, DepositOptions, HashCache, Limits, Offer, open_offered};
 use machine::{CaseRule, Filter};
 use model::ComputerId;

@@ -1,3 +1,5 @@
+//! Uploads: from the depot to a target.
+
 use std::fs;
 use std::sync::atomic::Ordering;
 

@@ -104,7 +104,8 @@ impl Reader<'_, '_> {
         let Some((kind, entry)) = kinds.next() else {
             if !written.has_unknown {
                 let what = format!("`{name}` does nothing");
-                let hint = "write what it does, such as `execute: { command: … }` or `success: {}`";
+                let hint =
+                    "write what it does: `execute: { command: … }`, `success: {}` or another";
                 self.error(code::NO_KIND, place, what, hint);
             }
             return (None, None);

@@ -289,7 +289,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_harm(bytes: Vec<u8>) {
-            let _ = FilePlan::from_bytes(&[&[VERSION, 0, 0, 0, 0, 0, 0, 0, 0][..], &bytes].concat());
+            let head = [VERSION, 0, 0, 0, 0, 0, 0, 0, 0];
+            let _ = FilePlan::from_bytes(&[&head[..], &bytes].concat());
         }
     }
 }

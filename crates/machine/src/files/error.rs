@@ -12,7 +12,10 @@ pub enum FileError {
     NoFile { folder: PathBuf, filter: String },
     #[error("the folder `{}` does not exist", .path.display())]
     SourceMissing { path: PathBuf },
-    #[error("`{}` is not a folder; name the folder and choose files with `filter`", .path.display())]
+    #[error(
+        "`{}` is not a folder; name the folder and choose files with `filter`",
+        .path.display()
+    )]
     NotAFolder { path: PathBuf },
     #[error("a folder on the way to `{}` is a link, which is not followed", .path.display())]
     Link { path: PathBuf },

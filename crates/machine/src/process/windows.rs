@@ -1,8 +1,8 @@
 //! Processes on Windows: a job object each, which ends with its owner.
 //!
-//! A process is made suspended, put into its job, then let run, so nothing it starts can be outside.
-//! The job kills what is in it when the last handle closes, that is when the agent dies; an
-//! execution that ended by itself takes this away first, so that what it left running stays.
+//! A process is made suspended, put into its job, then let run, so nothing it starts can be
+//! outside. The job kills what is in it when the last handle closes, that is when the agent dies;
+//! an execution that ended by itself takes this away first, so that what it left running stays.
 
 #![allow(unsafe_code)] // Job objects, suspended starts and window states exist only in Win32.
 
@@ -308,7 +308,8 @@ fn command_line(
     }
 }
 
-/// A bare name on PATH alone, never in the current folder; a relative path from the folder to run in.
+/// A bare name on PATH alone, never in the current folder; a relative path from the folder to run
+/// in.
 fn find(named: &str, folder: Option<&Path>, path: &OsStr) -> Option<PathBuf> {
     if named.contains('"') {
         return None;

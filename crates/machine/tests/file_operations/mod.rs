@@ -13,7 +13,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// A folder with these files in it; the content of each is its path, a trailing `/` makes a folder.
+    /// A folder with these files in it; the content of each is its path, a trailing `/` makes a
+    /// folder.
     pub fn with(files: &[&str]) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         for file in files {

@@ -1,5 +1,6 @@
-//! Many idle agents on one server, over real TLS connections: what each costs the server, how long all
-//! take to connect, and how long a deployment of one activity to all takes with all results back.
+//! Many idle agents on one server, over real TLS connections: what each costs the server, how long
+//! all take to connect, and how long a deployment of one activity to all takes with all results
+//! back.
 //!
 //! The agents are emulated in this process: real keys, connections, messages and warrants, the real
 //! loop of an agent ([`travel::Taker`]); only its disk is memory and its command ends at once.

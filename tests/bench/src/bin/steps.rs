@@ -1,5 +1,6 @@
-//! The ten-step deployment of the peers' benchmark on 50 agents: scripts before and after, a folder,
-//! 20 small files, one of 10 MB, edits of two text files, permissions, a deletion, a process check.
+//! The ten-step deployment of the peers' benchmark on 50 agents: scripts before and after, a
+//! folder, 20 small files, one of 10 MB, edits of two text files, permissions, a deletion, a
+//! process check.
 //!
 //! `steps [AGENTS] [ROUNDS]`
 
