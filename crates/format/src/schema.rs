@@ -163,7 +163,7 @@ fn transitions(types: &Value) -> Value {
     json!({
         "type": types,
         "properties": named,
-        "propertyNames": { "pattern": EVENT },
+        "propertyNames": { "pattern": EVENT, "not": { "const": "exit" } },
         "additionalProperties": { "$ref": "#/$defs/targets" },
     })
 }

@@ -44,9 +44,9 @@ fn visit(root: &Value, schema: &Value, value: &Value, way: &str, wrong: &mut Vec
                     .iter()
                     .all(|key| object.contains_key(key.as_str().unwrap()))
             }),
-            "propertyNames" => value
-                .as_object()
-                .is_none_or(|object| object.keys().all(|key| matches(&given["pattern"], key))),
+            "propertyNames" => {
+                value.as_object().is_none_or(|object| object.keys().all(|key| is_name(given, key)))
+            }
             "additionalProperties" => {
                 visit_properties(root, schema, value, way, wrong);
                 true
@@ -94,6 +94,10 @@ fn has_type(value: &Value, name: &Value) -> bool {
         "null" => value.is_null(),
         other => panic!("the validator does not know the type `{other}`"),
     }
+}
+
+fn is_name(schema: &Value, key: &str) -> bool {
+    matches(&schema["pattern"], key) && schema["not"]["const"].as_str() != Some(key)
 }
 
 fn matches(pattern: &Value, text: &str) -> bool {
