@@ -105,6 +105,9 @@ pub struct Deployment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeploymentDetail {
     pub deployment: Deployment,
+    /// Values that it was deployed with beside the workflow's own.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
     pub runs: Vec<Run>,
 }
 

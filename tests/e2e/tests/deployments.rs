@@ -103,12 +103,22 @@ fn dates_presence_and_retry() -> Result<()> {
     fleet.kill_agent(1);
     let file = fleet.workflow(
         "check.yaml",
-        "workflow: Check\nstart: check\nactivities:\n  \
-         check: { execute: { command: 'test -e \"$DESKHAND_ROOT/good\"' }, on: { ok: done, error: failed } }\n  \
+        "workflow: Check\nstart: check\nvariables: { file: bad }\nactivities:\n  \
+         check: { execute: { command: 'test -e \"$DESKHAND_ROOT/{{ file }}\"' }, on: { ok: done, error: failed } }\n  \
          done: { success: {} }\n  failed: { failure: { message: not good } }\n",
     )?;
     let file = file.to_string_lossy().into_owned();
-    let made = fleet.json(["deploy", &file, "--to", "everybody", "--stop", "+2s", "--json"])?;
+    let made = fleet.json([
+        "deploy",
+        &file,
+        "--to",
+        "everybody",
+        "--var",
+        "file=good",
+        "--stop",
+        "+2s",
+        "--json",
+    ])?;
     let id = made["deployment"]["id"].as_str().context("its id")?.to_owned();
     let runs = fleet.until_ended(&id)?;
     let of = |name: &str| runs.iter().find(|run| run.run.computer == name).map(|run| &run.run);

@@ -132,7 +132,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     Ok(super::DONE)
 }
 
-/// The same workflow in the same revision, for targets of that deployment.
+/// The same workflow in the same revision with the same variables but for those given anew, for
+/// targets of that deployment.
 async fn again(
     client: &Client,
     id: &str,
@@ -141,6 +142,8 @@ async fn again(
     variables: Vec<(String, String)>,
 ) -> Result<NewDeployment> {
     let detail = client.deployment(id).await?;
+    let mut values = detail.variables;
+    values.extend(variables);
     let mut targets =
         Targets { retry_of: Some(id.to_owned()), retry_which: sets, ..Targets::default() };
     if !computers.is_empty() {
@@ -158,7 +161,7 @@ async fn again(
         revision: Some(detail.deployment.revision),
         source: None,
         targets,
-        variables: variables.into_iter().collect(),
+        variables: values,
         start: None,
         stop: None,
     })

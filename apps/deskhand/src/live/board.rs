@@ -166,7 +166,7 @@ mod tests {
             targets: runs.len() as u64,
             counts: BTreeMap::new(),
         };
-        Board::new(DeploymentDetail { deployment, runs })
+        Board::new(DeploymentDetail { deployment, variables: Default::default(), runs })
     }
 
     #[test]

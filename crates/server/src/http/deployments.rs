@@ -85,7 +85,8 @@ pub async fn show(
     let runs: Vec<api::Run> = hall.store.runs_of(deployment_id).await?.iter().map(run).collect();
     // Read anew, so that it is not older than its runs.
     let row = find(&hall, &text).await?;
-    Ok(Json(api::DeploymentDetail { deployment: view(&hall, &row).await?, runs }))
+    let deployment = view(&hall, &row).await?;
+    Ok(Json(api::DeploymentDetail { deployment, variables: row.variables, runs }))
 }
 
 /// Orders for runs that go on: `suspend`, `resume`, `abort`, `close`.
