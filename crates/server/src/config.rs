@@ -27,6 +27,8 @@ pub struct Config {
     pub presence: Vec<String>,
     /// Runs in progress at once; what the database says, when not given.
     pub max_targets: Option<u32>,
+    /// Write what listings are read from anew, out of the journals.
+    pub rebuild: bool,
 }
 
 impl Config {
@@ -41,6 +43,7 @@ impl Config {
             name: None,
             presence: Vec::new(),
             max_targets: None,
+            rebuild: false,
         }
     }
 

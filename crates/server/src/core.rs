@@ -68,6 +68,8 @@ pub struct Parts {
     pub quiet: Arc<Quiet>,
     pub depot: crate::effects::Depot,
     pub max_targets: u32,
+    /// Take in ended deployments too, so that every row is written anew.
+    pub rebuild: bool,
 }
 
 impl Core {
@@ -75,7 +77,8 @@ impl Core {
     /// server has taken over, after which nothing is written any more.
     pub async fn start(parts: Parts) -> Result<(Self, watch::Receiver<bool>), OpeningError> {
         let slots_max = parts.max_targets as usize;
-        let opened = open::open(parts.store.as_ref(), slots_max, now()).await?;
+        let which = if parts.rebuild { open::Which::All } else { open::Which::NotEnded };
+        let opened = open::open(parts.store.as_ref(), which, slots_max, now()).await?;
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let core = Self { queue };
         let (fenced, is_fenced) = watch::channel(false);
@@ -295,7 +298,8 @@ impl Task {
         let mut wait = RETRY_FIRST;
         loop {
             tokio::time::sleep(wait).await;
-            match open::open(self.parts.store.as_ref(), self.slots_max, now()).await {
+            let (store, which) = (self.parts.store.as_ref(), open::Which::NotEnded);
+            match open::open(store, which, self.slots_max, now()).await {
                 Ok(opened) => {
                     (self.giver, self.known) = (opened.giver, opened.known);
                     break;

@@ -127,6 +127,7 @@ impl Server {
             quiet: quiet.clone(),
             depot: depot.clone(),
             max_targets: row.max_targets,
+            rebuild: config.rebuild,
         })
         .await?;
         let hall = Arc::new(Hall {

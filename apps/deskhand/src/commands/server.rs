@@ -51,6 +51,9 @@ enum Action {
 /// `--data` is where it keeps everything.
 #[derive(Debug, clap::Args)]
 struct RunArgs {
+    /// Write anew, out of the journals, what listings of runs are read from
+    #[arg(long)]
+    rebuild: bool,
     /// Where agents find it [default: port 1739 of all addresses]
     #[arg(long, value_name = "ADDRESS:PORT")]
     agent_listen: Option<SocketAddr>,
@@ -114,6 +117,7 @@ async fn serve(args: RunArgs, data: PathBuf) -> Result<()> {
     config.name = args.name;
     config.presence = args.presence;
     config.max_targets = args.max_targets;
+    config.rebuild = args.rebuild;
     // Before it starts, so that a signal that comes early is not missed.
     let asked = tokio::spawn(interrupt::asked());
     let server = Server::start(config).await.context("the server does not start")?;

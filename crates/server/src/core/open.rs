@@ -54,15 +54,24 @@ pub struct Opened {
     pub aside: Vec<Aside>,
 }
 
+/// Which deployments the loop begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    NotEnded,
+    /// Ended ones too: the first turn writes the row of every run anew, out of its journal.
+    All,
+}
+
 pub async fn open(
     store: &dyn Store,
+    which: Which,
     slots_max: usize,
     now: Timestamp,
 ) -> Result<Opened, OpeningError> {
     let (mut cases, mut effects) = (Vec::new(), Vec::new());
     let (mut known, mut aside) = (BTreeMap::new(), Vec::new());
     for row in store.deployments(Page::all()).await? {
-        if row.status == deployment::Status::Ended.as_str() {
+        if which == Which::NotEnded && row.status == deployment::Status::Ended.as_str() {
             continue;
         }
         match read_case(store, &row, &mut effects).await? {

@@ -1,6 +1,8 @@
 //! Deployments from the request to the result.
 
 use serde_json::json;
+use server::Config;
+use store::{SqliteStore, Store as _};
 use workflow::{Event, Report};
 
 use crate::house::House;
@@ -53,6 +55,38 @@ async fn nothing_is_lost_when_the_server_restarts() {
     robot.until_forgotten().await;
     let detail = house.ended(&deployment).await;
     assert_eq!(detail["deployment"]["counts"], json!({"failure": 1}));
+}
+
+#[tokio::test]
+async fn listings_are_written_anew_out_of_the_journals() {
+    let house = House::new().await;
+    let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    let deployment = house.deploy(ONE_COMMAND, &["pc1"]).await;
+    robot.until_forgotten().await;
+    let before = house.ended(&deployment).await;
+    let forget = async |database: std::path::PathBuf| {
+        let store = SqliteStore::open(&database).await.unwrap();
+        store.clear_projections().await.unwrap();
+    };
+    let house = house.restart_after(forget, |config| config).await;
+    assert_eq!(house.detail(&deployment).await["runs"], json!([]));
+    let house =
+        house.restart_after(async |_| {}, |config| Config { rebuild: true, ..config }).await;
+    let rebuilt = async || {
+        let detail = house.detail(&deployment).await;
+        (detail["deployment"]["counts"] == json!({"success": 1})).then_some(detail)
+    };
+    let after = house.until(rebuilt).await;
+    let run = |detail: &serde_json::Value| {
+        let run = &detail["runs"][0];
+        (
+            run["id"].clone(),
+            run["outcome"].clone(),
+            run["began_at"].clone(),
+            run["ended_at"].clone(),
+        )
+    };
+    assert_eq!(run(&before), run(&after));
 }
 
 #[tokio::test]

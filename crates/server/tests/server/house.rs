@@ -29,9 +29,20 @@ impl House {
 
     /// Stops the server and starts it again in the same folder.
     pub async fn restart(self) -> Self {
+        self.restart_after(async |_| {}, |config| config).await
+    }
+
+    /// The same; in between something happens to the database, and the server starts otherwise.
+    pub async fn restart_after(
+        self,
+        meddle: impl AsyncFnOnce(std::path::PathBuf),
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
         let Self { folder, running, .. } = self;
         running.shutdown().await;
-        let running = Server::start(Config::local(folder.path().join("data"))).await.unwrap();
+        let data = folder.path().join("data");
+        meddle(data.join("deskhand.db")).await;
+        let running = Server::start(change(Config::local(data))).await.unwrap();
         let api = Api::new(running.api_addr, running.admin_token.clone());
         Self { folder, running, api }
     }
