@@ -29,7 +29,7 @@ pub use targets::{TargetError, computer};
 /// A run may begin for so long when no stop date says otherwise.
 const BEGIN_WITHIN: Span = Span::from_secs(30 * 86_400);
 /// How long a run may last.
-const RUN_LIMIT: Span = Span::from_secs(7 * 86_400);
+const RUN_LIMIT: Span = Span::from_secs(90 * 86_400);
 /// Machines whose clocks are late shall not refuse what may begin now.
 const CLOCKS_LATE_MS: i64 = 86_400_000;
 
