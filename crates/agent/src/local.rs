@@ -196,11 +196,10 @@ impl<F: Fn(Progress)> Showing<F> {
                 (self.told)(Progress::Began { activity: step.activity.clone() });
                 (step.activity.clone(), false)
             });
-            if let (Some(event), false) = (&step.event, known.1) {
+            if let ((Some(event), note), false) = (step.told(run.workflow()), known.1) {
                 known.1 = true;
-                let event = run.workflow().emitted(&step.activity, event);
                 let activity = step.activity.clone();
-                (self.told)(Progress::Ended { activity, event, note: step.note.clone() });
+                (self.told)(Progress::Ended { activity, event, note });
             }
         }
         while path.get(self.steps).is_some_and(|step| step.event.is_some()) {
@@ -222,10 +221,11 @@ fn result(run: &Run) -> LocalResult {
         Some((outcome, reason)) => (outcome, reason.map(str::to_owned)),
         None => (Outcome::Failure, None),
     };
-    let steps = state.path().iter().map(|step| LocalStep {
+    let steps = state.path().iter().map(|step| (step, step.told(run.workflow())));
+    let steps = steps.map(|(step, (event, note))| LocalStep {
         activity: step.activity.clone(),
-        event: step.event.as_ref().map(|event| run.workflow().emitted(&step.activity, event)),
-        note: step.note.clone(),
+        event,
+        note,
         begin: step.begin,
         end: step.end,
     });

@@ -106,17 +106,17 @@ pub fn run_detail(run: api::Run, kept: Option<&Run>) -> api::RunDetail {
 
 /// The way a run took through its graph.
 pub fn path(run: &Run) -> Vec<api::Step> {
-    let step = |step: &workflow::Step| api::Step {
-        attempt: step.attempt,
-        visit: step.visit.0,
-        activity: step.activity.to_string(),
-        event: step
-            .event
-            .as_ref()
-            .map(|event| run.workflow().emitted(&step.activity, event).to_string()),
-        note: step.note.clone(),
-        begin: step.begin.as_millis(),
-        end: millis(step.end),
+    let step = |step: &workflow::Step| {
+        let (event, note) = step.told(run.workflow());
+        api::Step {
+            attempt: step.attempt,
+            visit: step.visit.0,
+            activity: step.activity.to_string(),
+            event: event.as_ref().map(ToString::to_string),
+            note,
+            begin: step.begin.as_millis(),
+            end: millis(step.end),
+        }
     };
     run.state().path().iter().map(step).collect()
 }

@@ -83,6 +83,18 @@ pub struct Step {
     pub end: Option<Timestamp>,
 }
 
+impl Step {
+    /// What it emitted, and the note for people: where an event stands in for a more specific one and
+    /// nothing else was noted, that one.
+    pub fn told(&self, workflow: &Workflow) -> (Option<Event>, Option<String>) {
+        let emitted = self.event.as_ref().map(|event| workflow.emitted(&self.activity, event));
+        let specific = self.event.as_ref().filter(|event| {
+            emitted == Some(Event::Error) && !matches!(event, Event::Error | Event::Named(_))
+        });
+        (emitted, self.note.clone().or_else(|| specific.map(ToString::to_string)))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     phase: Phase,

@@ -238,13 +238,13 @@ fn a_deployment_is_followed_shown_logged_and_tried_again() {
     assert_eq!(result["runs"][0]["computer"], "pc-1");
     assert_eq!(result["runs"][0]["outcome"], "failure");
     assert_eq!(result["runs"][0]["reason"], "no luck");
-    assert_eq!(result["runs"][0]["path"][0]["event"], "exit 1");
+    assert_eq!(result["runs"][0]["path"][0]["event"], "error");
     assert_eq!(result["runs"][0]["path"][1]["activity"], "failed");
     let id = result["deployment"].as_str().unwrap();
 
     let shown = served.done(&["deployment", "show", &id[..13], "--computer", "pc-1"]);
     assert!(shown.contains("1 target: 1 failure") && shown.contains("no luck"), "{shown}");
-    assert!(shown.contains("a         exit 1"), "{shown}");
+    assert!(shown.contains("a         error"), "{shown}");
     let log = served.done(&["deployment", "log", "last"]);
     assert!(log.starts_with("a | to /") && log.contains("root"), "{log}");
     let came = served.ask(&["deployment", "show", id, "--computer", "pc-9"]);
