@@ -84,7 +84,7 @@ impl Core {
         let (fenced, is_fenced) = watch::channel(false);
         let doers = Doers::new(core.clone(), &parts);
         let Opened { giver, known, aside } = opened;
-        open::tell_aside(parts.store.as_ref(), parts.server, &aside).await;
+        open::tell_aside(parts.store.as_ref(), parts.server, &aside, now()).await;
         let task = Task { parts, slots_max, giver, known, queued, doers, fenced };
         tokio::spawn(task.run());
         Ok((core, is_fenced))

@@ -26,6 +26,7 @@ use axum::routing::{delete, get, post, put};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use utoipa::OpenApi;
+use utoipa::openapi::{PathItem, RefOr};
 
 use crate::hall::Hall;
 use problem::{Code, Failure};
@@ -89,7 +90,25 @@ struct Document;
 pub fn openapi() -> String {
     let mut document = Document::openapi();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.paths.paths.values_mut().for_each(describe_responses);
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// OpenAPI wants a description of each response: where none is written, what its status means.
+fn describe_responses(path: &mut PathItem) {
+    let operations =
+        [&mut path.get, &mut path.put, &mut path.post, &mut path.patch, &mut path.delete];
+    for operation in operations.into_iter().flatten() {
+        for (status, response) in &mut operation.responses.responses {
+            if let RefOr::T(response) = response
+                && response.description.is_empty()
+            {
+                let known = StatusCode::from_bytes(status.as_bytes()).ok();
+                let meaning = known.and_then(|status| status.canonical_reason());
+                response.description = meaning.unwrap_or("Otherwise").to_owned();
+            }
+        }
+    }
 }
 
 /// Serves until `stopping`, then lets requests in progress end.

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp};
+use model::{ComputerId, DeploymentId, Outcome, RunId, ServerId, Timestamp};
 use store::rows;
-use store::{Page, ReadError, Store};
+use store::{Page, ReadError, Store, Write};
 use travel::{Case, Effect, Giver, KeptRun};
 use trust::TargetTree;
 use workflow::{EffectId, Side, Visit, Workflow};
@@ -92,15 +92,33 @@ pub async fn open(
     Ok(Opened { giver, known, aside })
 }
 
-/// Logs what was set aside.
-pub async fn tell_aside(store: &dyn Store, server: ServerId, aside: &[Aside]) {
-    let write = |aside: &Aside| {
-        let about = About { deployment: Some(aside.deployment), run: aside.run, computer: None };
-        let text = format!("set aside: {}", aside.why);
-        tracing::error!(deployment = %aside.deployment, "{text}");
-        event(server, "damaged", about, SELF, text)
-    };
-    let writes: Vec<_> = aside.iter().map(write).collect();
+/// Logs what was set aside. A run among it is lost: nothing can be told of it any more, whoever
+/// waits for its deployment need not wait for it, and its agent is told to end it.
+pub async fn tell_aside(store: &dyn Store, server: ServerId, aside: &[Aside], now: Timestamp) {
+    let mut writes = Vec::new();
+    for found in aside {
+        let row = match found.run {
+            Some(run) => store.run(run).await.ok().flatten(),
+            None => None,
+        };
+        let computer = row.as_ref().map(|row| row.computer);
+        let about = About { deployment: Some(found.deployment), run: found.run, computer };
+        let text = format!("set aside: {}", found.why);
+        tracing::error!(deployment = %found.deployment, run = ?found.run, "{text}");
+        writes.push(event(server, "damaged", about, SELF, text));
+        writes.extend(row.filter(|row| row.outcome.is_none()).map(|row| {
+            Write::PutRun(rows::Run {
+                phase: "ended".into(),
+                outcome: Some(Outcome::Lost),
+                reason: format!("damaged at the server: {}", found.why),
+                activity: String::new(),
+                ended_at: Some(now),
+                pending_reason: String::new(),
+                next_attempt: None,
+                ..row
+            })
+        }));
+    }
     if !writes.is_empty()
         && let Err(error) = store.commit(writes).await
     {

@@ -25,6 +25,8 @@ pub enum TargetError {
     UnknownDeployment(String),
     #[error("nobody is named: give computers, groups or everybody")]
     Nobody,
+    #[error("no target of that deployment is {}", .0.join(" or "))]
+    NoneSuch(Vec<String>),
     #[error("none of the targets has an enrolled agent{}", listed(.0))]
     NoneEnrolled(Vec<String>),
     #[error("the computers could not be read")]
@@ -72,6 +74,10 @@ pub async fn find(hall: &Hall, asked: &api::Targets) -> Result<Found, TargetErro
         }
     }
     if found.leaves.is_empty() {
+        if found.left_out.is_empty() && asked.retry_of.is_some() {
+            let sets = Some(asked.retry_which.clone()).filter(|sets| !sets.is_empty());
+            return Err(TargetError::NoneSuch(sets.unwrap_or_else(|| vec!["failed".to_owned()])));
+        }
         return Err(TargetError::NoneEnrolled(found.left_out));
     }
     Ok(found)

@@ -149,6 +149,10 @@ impl From<TargetError> for Failure {
         let text = error.to_string();
         match error {
             TargetError::Read(error) => error.into(),
+            TargetError::NoneSuch(_) => {
+                let hint = "`deskhand deployment show` tells how each of them fared";
+                Self::new(Code::NoTargets, text, hint)
+            }
             TargetError::NoneEnrolled(_) => {
                 let hint = "enrol machines with a token: `deskhand token create`";
                 Self::new(Code::NoTargets, text, hint)

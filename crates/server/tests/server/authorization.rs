@@ -40,6 +40,19 @@ async fn every_operation_but_health_wants_the_token() {
     }
 }
 
+/// OpenAPI 3.1, "Response Object": the description is required.
+#[test]
+fn every_response_of_the_document_is_described() {
+    let document: Value = serde_json::from_str(&server::openapi()).unwrap();
+    for (method, path) in operations(&document) {
+        let responses = &document["paths"][&path][method.as_str().to_lowercase()]["responses"];
+        for (status, response) in responses.as_object().unwrap() {
+            let text = response["description"].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{method} {path} {status}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_operation_of_the_document_is_there() {
     let house = House::new().await;

@@ -3,6 +3,8 @@
 use serde_json::json;
 use server::Config;
 use store::{SqliteStore, Store as _};
+use travel::ToAgent;
+use wire::FromServer;
 use workflow::{Event, Report};
 
 use crate::house::House;
@@ -55,6 +57,60 @@ async fn nothing_is_lost_when_the_server_restarts() {
     robot.until_forgotten().await;
     let detail = house.ended(&deployment).await;
     assert_eq!(detail["deployment"]["counts"], json!({"failure": 1}));
+}
+
+#[tokio::test]
+async fn a_run_whose_journal_is_damaged_is_lost_and_the_others_go_on() {
+    let house = House::new().await;
+    let mut robots = Vec::new();
+    for (name, seed) in [("pc1", 1), ("pc2", 2)] {
+        let mut robot = Robot::start(house.enrolled(name, seed).await).await;
+        robot.holds.push("work".into());
+        robots.push(robot);
+    }
+    let deployment = house.deploy(ONE_COMMAND, &["pc1", "pc2"]).await;
+    for robot in &mut robots {
+        robot.until_held("work").await;
+    }
+    let run = robots[0].run();
+    let damage = async |database: std::path::PathBuf| {
+        let pool = sqlx::SqlitePool::connect(&database.to_string_lossy()).await.unwrap();
+        let sql = "UPDATE journal SET bytes = zeroblob(40) WHERE run = $1 AND seq = 1";
+        let altered = sqlx::query(sql).bind(run.as_bytes().to_vec()).execute(&pool).await.unwrap();
+        assert_eq!(altered.rows_affected(), 1);
+        pool.close().await;
+    };
+    let house = house.restart_after(damage, |config| config).await;
+    house.told("damaged", "record 0 of its journal").await;
+    let detail = house.detail(&deployment).await;
+    assert_eq!(detail["runs"][0]["outcome"], "lost", "{detail}");
+    assert!(detail["runs"][0]["reason"].as_str().unwrap().contains("record 0"), "{detail}");
+    for robot in &mut robots {
+        robot.end("work", Report::of(Event::Ok)).await;
+        robot.agent.server = house.running.agent_addr.to_string();
+        robot.again().await;
+    }
+    let fenced = FromServer::Run(ToAgent::Fenced { run });
+    while robots[0].link.next().await.unwrap() != fenced {}
+    robots[1].until_forgotten().await;
+    let detail = house.ended(&deployment).await;
+    assert_eq!(detail["deployment"]["counts"], json!({"lost": 1, "success": 1}));
+}
+
+#[tokio::test]
+async fn a_retry_of_nobody_says_so() {
+    let house = House::new().await;
+    let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    let deployment = house.deploy(ONE_COMMAND, &["pc1"]).await;
+    robot.until_forgotten().await;
+    house.ended(&deployment).await;
+    let detail = house.detail(&deployment).await;
+    let asked = json!({
+        "workflow": detail["deployment"]["workflow"],
+        "targets": {"retry_of": deployment, "retry_which": ["failed"]},
+    });
+    let answer = house.api.post("/api/deployments", &asked).await;
+    assert_eq!(answer["message"], "no target of that deployment is failed", "{answer}");
 }
 
 #[tokio::test]
