@@ -1,5 +1,6 @@
 //! `deskhand events`: the log of who did what, what was refused and why.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,21 +33,27 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode> {
     let client = args.connection.client()?;
     let mut after = args.after;
+    let mut names = Names::default();
     if !args.follow {
         let events = read(&client, &mut after).await?;
         if args.json {
             output::json(&events)?;
         } else {
-            events.iter().try_for_each(print)?;
+            names.learn(&client, &events).await?;
+            events.iter().try_for_each(|event| print(event, &names))?;
         }
         return Ok(super::DONE);
     }
     loop {
-        for event in read(&client, &mut after).await? {
+        let events = read(&client, &mut after).await?;
+        if !args.json {
+            names.learn(&client, &events).await?;
+        }
+        for event in events {
             if args.json {
                 output::line(serde_json::to_string(&event)?)?;
             } else {
-                print(&event)?;
+                print(&event, &names)?;
             }
         }
         tokio::select! {
@@ -71,8 +78,60 @@ async fn read(client: &Client, after: &mut Option<u64>) -> Result<Vec<Event>> {
     }
 }
 
-fn print(event: &Event) -> Result<()> {
-    let Event { seq, at, kind, who, text, .. } = event;
-    let line = format!("{seq:>6}  {}  {kind:<10}  {text} ({who})", output::stamp(*at));
-    Ok(output::line(output::clean(&line))?)
+/// The names of computers by their ids.
+#[derive(Default)]
+struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Asks for the computers on record when an event is about one that is not known yet.
+    async fn learn(&mut self, client: &Client, events: &[Event]) -> Result<()> {
+        let is_new = |id: &String| !self.0.contains_key(id);
+        if events.iter().filter_map(|event| event.computer.as_ref()).any(is_new) {
+            let computers = client.computers().await?;
+            self.0.extend(computers.into_iter().map(|computer| (computer.id, computer.name)));
+        }
+        Ok(())
+    }
+}
+
+fn print(event: &Event, names: &Names) -> Result<()> {
+    Ok(output::line(output::clean(&shown(event, names)))?)
+}
+
+/// Says of which computer an event tells, unless its text names it already.
+fn shown(event: &Event, names: &Names) -> String {
+    let Event { seq, at, kind, computer, who, text, .. } = event;
+    let name = computer.as_ref().map(|id| names.0.get(id).unwrap_or(id));
+    let about = match name.filter(|name| !text.contains(name.as_str())) {
+        Some(name) => format!("{name}: "),
+        None => String::new(),
+    };
+    format!("{seq:>6}  {}  {kind:<10}  {about}{text} ({who})", output::stamp(*at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_names_its_computer_once() {
+        let names = Names([("id-1".to_owned(), "pc-1".to_owned())].into());
+        let told = |computer: Option<&str>, text: &str| {
+            let event = Event {
+                seq: 1,
+                at: 0,
+                kind: "clone".into(),
+                computer: computer.map(str::to_owned),
+                deployment: None,
+                run: None,
+                who: "agent".into(),
+                text: text.into(),
+            };
+            shown(&event, &names)
+        };
+        assert!(told(Some("id-1"), "two of it").ends_with("clone       pc-1: two of it (agent)"));
+        assert!(told(Some("id-1"), "pc-1 came").ends_with("clone       pc-1 came (agent)"));
+        assert!(told(Some("id-9"), "gone").ends_with("clone       id-9: gone (agent)"));
+        assert!(told(None, "began").ends_with("clone       began (agent)"));
+    }
 }

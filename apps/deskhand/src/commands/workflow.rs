@@ -11,7 +11,7 @@ use workflow::Severity;
 
 use crate::connection::Connection;
 use crate::output::{self, Table};
-use crate::trouble::FAILED;
+use crate::trouble::{FAILED, Trouble};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -85,8 +85,18 @@ struct Checked {
 fn check(files: &[PathBuf], json: bool) -> Result<ExitCode> {
     let mut all = Vec::new();
     let (mut errors, mut warnings) = (0, 0);
+    let mut unread = None;
     for file in files {
-        let source = read(file)?;
+        let source = match read(file) {
+            Ok(source) => source,
+            Err(error) => {
+                // The others are checked nevertheless.
+                if let Some(before) = unread.replace(error) {
+                    output::note(format!("error: {before:#}"));
+                }
+                continue;
+            }
+        };
         let parsed = format::parse_workflow(&source);
         let is_error = |problem: &&format::Problem| problem.severity == Severity::Error;
         let found = parsed.problems.iter().filter(is_error).count();
@@ -106,6 +116,9 @@ fn check(files: &[PathBuf], json: bool) -> Result<ExitCode> {
         output::json(&all)?;
     } else {
         output::note(counted(files.len(), errors, warnings));
+    }
+    if let Some(error) = unread {
+        return Err(error);
     }
     Ok(if errors > 0 { ExitCode::from(FAILED) } else { super::DONE })
 }
@@ -192,12 +205,20 @@ pub fn note_findings(name: &str, findings: &[api::Finding]) {
 
 pub fn read(file: &Path) -> Result<String> {
     let read = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read_to_string(file)
+        std::fs::read(file)
     };
-    read.with_context(|| format!("cannot read {}", shown(file)))
+    let bytes = read.with_context(|| format!("cannot read {}", shown(file)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        let what = format!("{}:{line}: this is not UTF-8 text", shown(file));
+        Trouble::new("DH-F001", what, "save the file with the encoding UTF-8").into()
+    })
 }
 
 pub fn shown(file: &Path) -> String {

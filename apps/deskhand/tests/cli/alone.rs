@@ -112,6 +112,26 @@ fn a_file_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_hide_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("notepad.yaml");
+    std::fs::write(&binary, b"workflow: x\n\xff\xfe").unwrap();
+    let wrong = folder.path().join("wrong.yaml");
+    std::fs::write(&wrong, "workflow: x\n").unwrap();
+    let came = deskhand([
+        "workflow".as_ref(),
+        "check".as_ref(),
+        binary.as_os_str(),
+        "no-such-file.yaml".as_ref(),
+        wrong.as_os_str(),
+    ]);
+    assert_eq!(came.code, Some(1));
+    assert!(came.err.contains("notepad.yaml:2: this is not UTF-8 text"), "{}", came.err);
+    assert!(came.err.contains("cannot read no-such-file.yaml"), "{}", came.err);
+    assert!(came.out.contains("wrong.yaml:1:1: error[DH-F007]"), "{}", came.out);
+}
+
+#[test]
 fn every_example_is_free_of_findings() {
     let examples = checkout().join("examples");
     let files = fs::read_dir(&examples).unwrap().map(|entry| entry.unwrap().path());
