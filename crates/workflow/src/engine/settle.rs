@@ -151,13 +151,25 @@ impl Run {
                 let step = self.state.path().iter().rev().find(|s| s.activity == cause.activity);
                 // What it said (`exit 5`), not what stood in for that (`error`).
                 let event = step.and_then(|step| step.event.as_ref()).unwrap_or(&cause.event);
-                match step.and_then(|step| step.note.as_deref()) {
-                    Some(note) => format!("{}: {event}: {note}", cause.activity),
-                    None => format!("{}: {event}", cause.activity),
+                let why = said(&cause.activity, event, step.and_then(|step| step.note.as_deref()));
+                // What came well explains nothing, such as a cleaning up: what went before does.
+                match self.last_trouble().filter(|_| *event == Event::Ok) {
+                    Some(trouble) => format!("{why}, after {trouble}"),
+                    None => why,
                 }
             }
             None => activity.to_string(),
         }
+    }
+
+    /// The latest activity of this pass that did not end well, and what it said.
+    fn last_trouble(&self) -> Option<String> {
+        let attempt = self.state.attempt();
+        let mut steps = self.state.path().iter().rev().filter(|step| step.attempt == attempt);
+        steps.find_map(|step| match step.event.as_ref()? {
+            Event::Ok | Event::Exit(0) => None,
+            event => Some(said(&step.activity, event, step.note.as_deref())),
+        })
     }
 
     /// Nothing can begin: when nothing is in progress either, the run is over.
@@ -191,5 +203,13 @@ impl Run {
             (Outcome::Success, None)
         };
         self.write(Record::Closed { outcome, reason, at: now })
+    }
+}
+
+/// An activity, what it ended with, and what it said.
+fn said(activity: &ActivityName, event: &Event, note: Option<&str>) -> String {
+    match note {
+        Some(note) => format!("{activity}: {event}: {note}"),
+        None => format!("{activity}: {event}"),
     }
 }
