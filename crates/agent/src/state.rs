@@ -50,7 +50,8 @@ pub enum FolderError {
     Create { path: PathBuf, source: io::Error },
     #[error("the state folder {} cannot be kept from others: {source}", .path.display())]
     Protect { path: PathBuf, source: io::Error },
-    #[error("another agent is running with the state folder {}", .path.display())]
+    #[error("another agent is running with the state folder {}: end that one first, or name another \
+             folder with `--state`", .path.display())]
     InUse { path: PathBuf },
     #[error("the state folder {} cannot be locked: {source}", .path.display())]
     Lock { path: PathBuf, source: io::Error },

@@ -269,6 +269,11 @@ fn read_run(run: RunId, folder: &Path) -> Result<(Kept, Vec<u8>), Unusable> {
 fn open_run(run: RunId, folder: &Path) -> Result<(Kept, Journal), Unusable> {
     let (kept, bytes) = read_run(run, folder)?;
     let sound = kept.journal.sound_bytes as u64;
+    let torn = bytes[kept.journal.sound_bytes..].iter().rposition(|byte| *byte != 0);
+    if let Some(last) = torn {
+        // A death while writing leaves the same; what a record had told before it went is lost.
+        tracing::warn!("run {run}: {} bytes of a torn record of its journal are cut off", last + 1);
+    }
     let journal =
         Journal::open(&folder.join("journal"), sound, &bytes).map_err(Unusable::Unreadable)?;
     Ok((kept, journal))

@@ -97,7 +97,8 @@ impl Giver {
             Owner::Giving(_) => self.send_give(id, now),
             Owner::Target(_) => {
                 let reason =
-                    "the machine came back without the run: its disk was wiped or restored"
+                    "the machine came back without the run: its disk was wiped or restored, or \
+                     its journal there was damaged (the agent's own log says so)"
                         .to_owned();
                 self.event("diverged", given.computer, id, &reason);
                 self.close(id, Outcome::Lost, reason, now);

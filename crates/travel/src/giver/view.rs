@@ -90,7 +90,8 @@ impl Giver {
             return None;
         }
         if let Some(why) = &given.diverged {
-            return waiting("diverged", format!("set aside: {why}"), None);
+            let text = format!("set aside: {why}; `deskhand deployment close` gives it up");
+            return waiting("diverged", text, None);
         }
         if *state.phase() == Phase::NotOpened {
             return self.not_begun(given, now);
