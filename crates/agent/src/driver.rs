@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use model::RunId;
 use tokio::sync::{mpsc, oneshot};
-use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent, ToServer};
+use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent};
 use trust::{Signed, TrustDocument};
 use wire::{FromAgent, Hello, Protocols};
 use workflow::{ActivityName, Context, EffectId, Kind, Report, Workflow};
@@ -176,10 +176,9 @@ impl Driver {
             let need = ROOM_MIN + size as u64;
             let free = machine::disk_free(self.folder.path()).unwrap_or(u64::MAX);
             if free < need {
-                let (run, epoch) = (give.run, give.epoch);
-                let reason = no_room(&self.folder);
-                tracing::error!("run {run} not taken: {reason}");
-                self.send(FromAgent::Run(ToServer::Refused { run, epoch, reason }));
+                // The taker remembers it: were the same hand-over taken when it is repeated, the
+                // run would go on although the server has closed it as refused.
+                self.taker.refuse(give.run, give.epoch, no_room(&self.folder));
                 return;
             }
         }

@@ -202,6 +202,8 @@ pub struct Giver {
     runs: BTreeMap<RunId, Given>,
     by_computer: BTreeMap<ComputerId, BTreeSet<RunId>>,
     links: BTreeMap<ComputerId, Link>,
+    /// The newest session of each agent: what an older one tells late is not true any more.
+    newest: BTreeMap<ComputerId, u64>,
     last_seen: BTreeMap<ComputerId, Timestamp>,
     effects: BTreeMap<EffectId, Effect>,
     timers: BTreeSet<(Timestamp, RunId)>,
@@ -259,7 +261,13 @@ impl Giver {
     /// The next order; only to be asked once all writes are durable.
     pub fn poll_order(&mut self) -> Option<GiverOrder> {
         debug_assert!(self.writes.is_empty(), "writes must be durable before orders are acted on");
-        self.orders.pop_front()
+        // Opened again while an activity of the server was ending, it is not done once more.
+        let effects = &self.effects;
+        let is_over = |order: &GiverOrder| match order {
+            GiverOrder::Begin { effect, .. } => effects.get(effect) != Some(&Effect::Begun),
+            _ => false,
+        };
+        std::iter::from_fn(|| self.orders.pop_front()).find(|order| !is_over(order))
     }
 
     /// Runs whose view changed since this was last asked.

@@ -318,3 +318,35 @@ fn a_run_lasts_no_longer_than_its_warrant_permits_by_its_own_clock() {
     both.tell_agent(TakerInput::Tick, at(5_700));
     assert!(!is_going(&both));
 }
+
+#[test]
+fn a_run_that_was_refused_for_want_of_room_is_not_taken_when_it_is_given_again() {
+    let mut both = Both::new(at(9_999));
+    let said = both.connect(1, at(1));
+    let (run, epoch) = (RUN(), give(&said).epoch);
+    both.taker.refuse(run, epoch, "no room".into());
+    let refusal = both.drain_agent();
+    assert!(matches!(refusal.as_slice(), [ToServer::Refused { .. }]), "{refusal:?}");
+    // There is room again when the server, which has not heard of it, says it once more.
+    let again = both.hear_all(said, at(20));
+    assert!(matches!(again.as_slice(), [ToServer::Refused { .. }]), "{again:?}");
+    both.answer_all(1, refusal, at(21));
+    assert_eq!(both.outcome(), Some(Outcome::Refused));
+    assert!(both.begun.is_empty() && both.disk.is_empty());
+}
+
+#[test]
+fn a_greeting_that_is_told_late_does_not_lose_the_run() {
+    let mut both = Both::new(at(9_999));
+    let said = both.connect(2, at(1));
+    let answers = both.hear_all(said, at(1));
+    both.answer_all(2, answers, at(1));
+    let computer = COMPUTER();
+    both.tell(GiverInput::Disconnected { computer, session: 2 }, at(2));
+    // Said before the run was there, on a connection that the agent gave up.
+    both.tell(GiverInput::Connected { computer, session: 1, holdings: vec![] }, at(3));
+    assert_eq!(both.outcome(), None);
+    assert!(!both.giver.is_connected(computer));
+    both.connect(3, at(4));
+    assert_eq!(both.outcome(), None);
+}

@@ -10,10 +10,11 @@ impl Giver {
         holdings: &[Holding],
         now: Timestamp,
     ) {
-        if self.links.get(&computer).is_some_and(|link| link.session > session) {
-            // Told late: the agent has connected anew since.
+        if self.newest.get(&computer).is_some_and(|newest| *newest > session) {
+            // Told late: the agent has connected anew since, and may have gone again.
             return;
         }
+        self.newest.insert(computer, session);
         self.links.insert(computer, Link { session });
         self.last_seen.insert(computer, now);
         let mine: BTreeSet<RunId> = self.by_computer.get(&computer).cloned().unwrap_or_default();
@@ -198,7 +199,15 @@ impl Giver {
         {
             return Err("an outcome that only the server gives came from the agent".into());
         }
+        let attempt = given.run.state().attempt();
         given.run.adopt(&record).map_err(|error| error.to_string())?;
+        if let Record::Ended { visit, .. } = record {
+            // Ended without the answer: it was cancelled, which may not have been heard here.
+            let effect = EffectId { run: id, attempt, visit };
+            if self.effects.get(&effect) == Some(&Effect::Begun) {
+                self.orders.push_back(GiverOrder::Interrupt { effect });
+            }
+        }
         let seq = given.chain.frames();
         given.chain = chain;
         given.changed = now;

@@ -48,6 +48,7 @@ impl Giver {
             runs: BTreeMap::new(),
             by_computer: BTreeMap::new(),
             links: BTreeMap::new(),
+            newest: BTreeMap::new(),
             last_seen: BTreeMap::new(),
             effects: effects.into_iter().collect(),
             timers: BTreeSet::new(),

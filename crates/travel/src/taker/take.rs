@@ -18,11 +18,16 @@ impl Taker {
             self.try_take(give, now)
         };
         if let Err(reason) = taken {
-            self.refused.insert((run, epoch));
-            let text = format!("not taken: {reason}");
-            self.orders.push_back(TakerOrder::Note { run, text });
-            self.orders.push_back(TakerOrder::Send(ToServer::Refused { run, epoch, reason }));
+            self.refuse(run, epoch, reason);
         }
+    }
+
+    /// Does not take what was given, nor its repetition on this link.
+    pub fn refuse(&mut self, run: RunId, epoch: Epoch, reason: String) {
+        self.refused.insert((run, epoch));
+        let text = format!("not taken: {reason}");
+        self.orders.push_back(TakerOrder::Note { run, text });
+        self.orders.push_back(TakerOrder::Send(ToServer::Refused { run, epoch, reason }));
     }
 
     pub(super) fn try_take(&mut self, give: Give, now: Timestamp) -> Result<(), String> {
