@@ -50,7 +50,8 @@ impl Journal {
         Ok(Self { file: open_private(path)?, length, room })
     }
 
-    /// A file whose first `length` bytes were found sound; a torn tail is cut off, durably.
+    /// A file whose first `length` bytes were found sound; a torn tail is cut off. Durable when this
+    /// answers: who wrote the frames may have died before it synced them.
     pub(crate) fn open(path: &Path, length: u64, bytes: &[u8]) -> io::Result<Self> {
         let mut file = open_private(path)?;
         let sound = usize::try_from(length).unwrap_or(usize::MAX);
@@ -58,8 +59,8 @@ impl Journal {
         if let Some(last) = tail.iter().rposition(|byte| *byte != 0) {
             file.seek(SeekFrom::Start(length))?;
             file.write_all(&vec![0; last + 1])?;
-            file.sync_data()?;
         }
+        file.sync_data()?;
         let total = bytes.len() as u64;
         let mut journal = Self { file, length, room: None };
         if allocate(&journal.file, total.max(1)).is_ok_and(|promised| promised) {
@@ -87,9 +88,9 @@ impl Journal {
             }
         }
         self.file.seek(SeekFrom::Start(self.length))?;
-        self.file.write_all(bytes)?;
+        // What is written in part is taken back as well: whole frames may stand in it.
         self.length = end;
-        Ok(())
+        self.file.write_all(bytes)
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
@@ -120,5 +121,30 @@ impl Journal {
             let _ = self.file.set_len(length).and_then(|()| self.file.sync_data());
         }
         self.length = length;
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends there")]
+
+    use super::super::tests::SmallDisk;
+    use super::*;
+
+    /// Where no room can be had ahead, a full disk takes a part of what is written.
+    #[test]
+    fn what_was_written_in_part_is_taken_back() {
+        let Some(disk) = SmallDisk::mount() else { return };
+        let path = disk.0.path().join("journal");
+        let mut journal = Journal { file: open_private(&path).unwrap(), length: 0, room: None };
+        journal.write(b"whole").unwrap();
+        disk.fill();
+        let before = journal.length();
+        journal.write(&[1; 64 << 10]).unwrap_err();
+        let end = journal.length();
+        journal.take_back(before, end);
+        assert_eq!(journal.length(), before);
+        let left = std::fs::read(&path).unwrap();
+        assert!(left.starts_with(b"whole") && left[5..].iter().all(|byte| *byte == 0));
     }
 }

@@ -87,6 +87,8 @@ impl Runs {
             |source| LoadError { path, source }
         };
         fs::create_dir_all(&folder).map_err(failed(&folder))?;
+        // Whoever made the names that are there may have died before it synced them.
+        sync_folder(&folder).and_then(|()| sync_folder(state)).map_err(failed(&folder))?;
         let spent_path = state.join("spent");
         let (mut spent_file, mut spent, spent_damaged) =
             SpentFile::open(&spent_path).map_err(failed(&spent_path))?;

@@ -55,7 +55,8 @@ impl SpentFile {
         }
         let file = open_private(path)?;
         let length = file.metadata()?.len();
-        let opened = Self { path: path.to_owned(), file, length, is_dirty: false };
+        // What was read may never have been synced: an agent dies between the two as well.
+        let opened = Self { path: path.to_owned(), file, length, is_dirty: true };
         Ok((opened, spent, damaged))
     }
 

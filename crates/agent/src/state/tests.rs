@@ -240,11 +240,11 @@ fn a_folder_is_one_agents_and_its_owners() {
 
 /// A small file system of its own, for root only.
 #[cfg(target_os = "linux")]
-struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(pub(super) tempfile::TempDir);
 
 #[cfg(target_os = "linux")]
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    pub(super) fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "none"])
@@ -257,7 +257,7 @@ impl SmallDisk {
         None
     }
 
-    fn fill(&self) -> PathBuf {
+    pub(super) fn fill(&self) -> PathBuf {
         let path = self.0.path().join("filler");
         let mut file = fs::File::create(&path).unwrap();
         while std::io::Write::write(&mut file, &[1; 4096]).is_ok_and(|count| count > 0) {}
