@@ -149,18 +149,20 @@ fn filter_of(template: &Template, context: &Context) -> Result<Filter, String> {
 
 fn spots(depot: &Depot, folders: &FolderList, context: &Context) -> Result<Vec<Spot>, String> {
     let texts: Vec<String> = match folders {
-        FolderList::Joined(all) => text(all, context)?
-            .split(';')
-            .map(|one| one.trim().to_owned())
-            .filter(|one| !one.is_empty())
-            .collect(),
+        FolderList::Joined(all) => {
+            text(all, context)?.split(';').map(|one| one.trim().to_owned()).collect()
+        }
         FolderList::Each(each) => {
             each.iter().map(|one| text(one, context)).collect::<Result<_, _>>()?
         }
     };
+    let named: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
+    if named.is_empty() {
+        return Err("no folder is named: `folders` is empty".into());
+    }
     let spot = |text: &String| {
         let path: Result<DepotPath, _> = text.replace('\\', "/").parse();
         path.map(|path| path.under(&depot.path)).map_err(|error| format!("{error}"))
     };
-    texts.iter().map(spot).collect()
+    named.into_iter().map(spot).collect()
 }

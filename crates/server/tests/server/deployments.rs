@@ -98,6 +98,24 @@ async fn a_run_whose_journal_is_damaged_is_lost_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn folders_of_the_depot_that_come_out_empty_are_an_error() {
+    let house = House::new().await;
+    let _robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    let workflow = "\
+workflow: Nothing
+start: make
+variables: { nowhere: \" ; \" }
+activities:
+  make: { create_folders: { folders: \"{{ nowhere }}\", on_server: true }, on: { error: failed } }
+  failed: { failure: {} }
+";
+    let deployment = house.deploy(workflow, &["pc1"]).await;
+    let detail = house.ended(&deployment).await;
+    let reason = detail["runs"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("`folders` is empty"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_retry_of_nobody_says_so() {
     let house = House::new().await;
     let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
