@@ -92,7 +92,10 @@ async fn look_up(log: &Log, computer: ComputerId, run: RunId) -> Option<ToAgent>
         }
     };
     match row.map(|row| row.outcome) {
-        Some(Some(Outcome::Lost)) => Some(ToAgent::Fenced { run }),
+        // The server ended it without its agent, which must not go on with it.
+        Some(Some(Outcome::Lost | Outcome::Refused | Outcome::NotBegun)) => {
+            Some(ToAgent::Fenced { run })
+        }
         Some(Some(_)) => Some(ToAgent::Forget { run }),
         // Set aside here: the agent goes on by its own warrant, nothing is lost.
         Some(None) => None,

@@ -162,7 +162,8 @@ async fn file(
             return Err(Denied::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file is shorter"));
         }
         let (file, left) = objects.open_range(&digest, size, first)?;
-        let wanted = last.map_or(left, |last| (last + 1).saturating_sub(first).min(left));
+        let wanted =
+            last.map_or(left, |last| last.saturating_add(1).saturating_sub(first).min(left));
         Ok((file, wanted))
     })
     .await?;
