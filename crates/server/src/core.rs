@@ -78,7 +78,8 @@ impl Core {
     pub async fn start(parts: Parts) -> Result<(Self, watch::Receiver<bool>), OpeningError> {
         let slots_max = parts.max_targets as usize;
         let which = if parts.rebuild { open::Which::All } else { open::Which::NotEnded };
-        let opened = open::open(parts.store.as_ref(), which, slots_max, now()).await?;
+        let opened =
+            open::open(parts.store.as_ref(), which, &BTreeMap::new(), slots_max, now()).await?;
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let core = Self { queue };
         let (fenced, is_fenced) = watch::channel(false);
@@ -168,7 +169,7 @@ impl Task {
                     self.fenced.send_replace(true);
                     return;
                 }
-                self.reopen(&error, std::mem::take(&mut group)).await;
+                self.reopen(&error, &mut group).await;
                 continue;
             }
             self.answer(&mut group);
@@ -291,15 +292,22 @@ impl Task {
     }
 
     /// After a failed commit: what was stepped is dropped and read anew.
-    async fn reopen(&mut self, error: &CommitError, group: Group) {
+    async fn reopen(&mut self, error: &CommitError, group: &mut Group) {
         tracing::error!(error = %chain(error), "the database could not commit; opening again");
-        drop((group.questions, group.settled));
+        (group.questions, group.settled) = (Vec::new(), Vec::new());
         self.parts.links.close_all(Ending::Reopened);
+        // The ends stay in the group until a commit holds them.
+        let mut doing: BTreeMap<_, _> = self.doers.doing().map(|effect| (effect, None)).collect();
+        for end in &group.ends {
+            if let GiverInput::Ended { effect, report } = end {
+                doing.insert(*effect, Some(report.clone()));
+            }
+        }
         let mut wait = RETRY_FIRST;
         loop {
             tokio::time::sleep(wait).await;
             let (store, which) = (self.parts.store.as_ref(), open::Which::NotEnded);
-            match open::open(store, which, self.slots_max, now()).await {
+            match open::open(store, which, &doing, self.slots_max, now()).await {
                 Ok(opened) => {
                     (self.giver, self.known) = (opened.giver, opened.known);
                     break;
@@ -308,10 +316,7 @@ impl Task {
             }
             wait = (wait * 2).min(RETRY_LAST);
         }
-        for end in group.ends {
-            self.giver.handle(end, now());
-        }
-        if let Some(stopped) = group.stopped {
+        if let Some(stopped) = group.stopped.take() {
             let _waits_no_more = stopped.send(());
             self.queued.close();
         }

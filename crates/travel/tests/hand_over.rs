@@ -8,14 +8,15 @@ use std::sync::Arc;
 use deployment::{Schedule, Scope};
 use model::{ComputerId, DeploymentId, Outcome, RunId, Span, Timestamp};
 use travel::{
-    Give, Giver, GiverInput, GiverOrder, GiverWrite, Kept, Me, NewDeployment, NewTarget, Package,
-    Taker, TakerInput, TakerOrder, TakerWrite, ToAgent, ToServer,
+    Case, Effect, Give, Giver, GiverInput, GiverOrder, GiverWrite, Kept, KeptRun, Me,
+    NewDeployment, NewTarget, Package, Taker, TakerInput, TakerOrder, TakerWrite, ToAgent,
+    ToServer,
 };
 use trust::{Leaf, SigningKey, Spending, Spent, TargetTree, TrustDocument, Warrant};
 use workflow::journal::{Chain, recover};
 use workflow::{
-    Activity, Command, Control, Execute, Kind, Logging, Phase, Record, Template, Visibility,
-    Workflow,
+    Activity, Command, Control, Execute, Kind, Logging, OneRename, Phase, Record, Report, Template,
+    Visibility, Workflow,
 };
 
 const COMPUTER: fn() -> ComputerId = || ComputerId::from_bytes([1; 16]);
@@ -349,4 +350,64 @@ fn a_greeting_that_is_told_late_does_not_lose_the_run() {
     assert!(!both.giver.is_connected(computer));
     both.connect(3, at(4));
     assert_eq!(both.outcome(), None);
+}
+
+#[test]
+fn what_the_server_still_does_or_just_did_survives_opening_again() {
+    let mut graph = workflow();
+    let rename = Kind::Rename(OneRename {
+        current: Template::new("a").unwrap(),
+        new: Template::new("b").unwrap(),
+        replace: false,
+        force: false,
+        on_server: true,
+    });
+    let on = BTreeMap::new();
+    let rename = Activity { description: String::new(), timeout: None, kind: rename, on };
+    graph.activities = BTreeMap::from([("start".parse().unwrap(), rename)]);
+    let leaf =
+        Leaf { computer: COMPUTER(), key: agent_key().verifying_key(), told: BTreeMap::new() };
+    let case = |frames: Vec<Vec<u8>>| Case {
+        id: DEPLOYMENT(),
+        schedule: Schedule { start: None, stop: None, needs_agent: false },
+        workflow: Arc::new(graph.clone()),
+        definition: b"definition".as_slice().into(),
+        variables: Arc::default(),
+        warrants: vec![(Arc::from([]), TargetTree::new(vec![leaf.digest()]).unwrap())],
+        records: vec![],
+        runs: vec![KeptRun {
+            run: RUN(),
+            computer: COMPUTER(),
+            warrant: 0,
+            index: 0,
+            leaf: leaf.encode(),
+            frames,
+        }],
+    };
+    let (mut giver, aside) = Giver::open([case(vec![])], [], 10, at(0));
+    assert!(aside.is_empty(), "{aside:?}");
+    giver.handle(GiverInput::Tick, at(1));
+    let (mut frames, mut effects) = (Vec::new(), Vec::new());
+    for write in giver.take_writes() {
+        match write {
+            GiverWrite::Journal { frame, .. } => frames.push(frame),
+            GiverWrite::Effect { effect, .. } => effects.push((effect, Effect::Begun)),
+            _ => {}
+        }
+    }
+    let (effect, _) = effects[0];
+    let outcome = |doing: BTreeMap<_, _>| {
+        let (mut giver, _) =
+            Giver::open_again([case(frames.clone())], effects.clone(), &doing, 10, at(2));
+        giver.take_writes();
+        assert!(
+            !std::iter::from_fn(|| giver.poll_order())
+                .any(|order| matches!(order, GiverOrder::Begin { .. }))
+        );
+        giver.run(RUN()).unwrap().state().outcome().map(|(outcome, _)| outcome)
+    };
+    assert_eq!(outcome(BTreeMap::new()), Some(Outcome::Failure));
+    assert_eq!(outcome(BTreeMap::from([(effect, None)])), None);
+    let ended = Report::of(workflow::Event::Ok);
+    assert_eq!(outcome(BTreeMap::from([(effect, Some(ended))])), Some(Outcome::Success));
 }

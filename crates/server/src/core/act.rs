@@ -37,6 +37,11 @@ impl Doers {
         Self { core, depot: parts.depot.clone(), log, doing: HashMap::new() }
     }
 
+    /// What is being done now.
+    pub fn doing(&self) -> impl Iterator<Item = EffectId> {
+        self.doing.keys().copied()
+    }
+
     pub fn ended(&mut self, effect: EffectId) {
         self.doing.remove(&effect);
     }

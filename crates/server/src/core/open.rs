@@ -10,7 +10,7 @@ use store::rows;
 use store::{Page, ReadError, Store, Write};
 use travel::{Case, Effect, Giver, KeptRun};
 use trust::TargetTree;
-use workflow::{EffectId, Side, Visit, Workflow};
+use workflow::{EffectId, Report, Side, Visit, Workflow};
 
 use super::write::Tally;
 use crate::deploy::leaves;
@@ -65,6 +65,7 @@ pub enum Which {
 pub async fn open(
     store: &dyn Store,
     which: Which,
+    doing: &BTreeMap<EffectId, Option<Report>>,
     slots_max: usize,
     now: Timestamp,
 ) -> Result<Opened, OpeningError> {
@@ -84,7 +85,7 @@ pub async fn open(
     }
     let runs: HashMap<RunId, DeploymentId> =
         cases.iter().flat_map(|case| case.runs.iter().map(|run| (run.run, case.id))).collect();
-    let (giver, errors) = Giver::open(cases, effects, slots_max, now);
+    let (giver, errors) = Giver::open_again(cases, effects, doing, slots_max, now);
     aside.extend(errors.into_iter().filter_map(|error| {
         let deployment = *runs.get(&error.run)?;
         Some(Aside { deployment, run: Some(error.run), why: error.why })

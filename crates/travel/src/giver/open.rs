@@ -43,6 +43,18 @@ impl Giver {
         slots_max: usize,
         now: Timestamp,
     ) -> (Self, Vec<OpenError>) {
+        Self::open_again(cases, effects, &BTreeMap::new(), slots_max, now)
+    }
+
+    /// The same where the server lives on: `doing` are activities of it that are still being done,
+    /// or whose ends, given here, are not durable yet. Neither is begun anew nor taken for cut off.
+    pub fn open_again(
+        cases: impl IntoIterator<Item = Case>,
+        effects: impl IntoIterator<Item = (EffectId, Effect)>,
+        doing: &BTreeMap<EffectId, Option<Report>>,
+        slots_max: usize,
+        now: Timestamp,
+    ) -> (Self, Vec<OpenError>) {
         let mut giver = Self {
             plans: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -65,7 +77,7 @@ impl Giver {
         for case in cases {
             giver.open_case(case, now, &mut aside);
         }
-        giver.resume_effects(now);
+        giver.resume_effects(doing, now);
         (giver, aside)
     }
 
@@ -127,7 +139,7 @@ impl Giver {
     }
 
     /// Activities of the server that were begun when it died: again where that does no harm.
-    fn resume_effects(&mut self, now: Timestamp) {
+    fn resume_effects(&mut self, doing: &BTreeMap<EffectId, Option<Report>>, now: Timestamp) {
         let begun: Vec<EffectId> = self
             .effects
             .iter()
@@ -143,8 +155,10 @@ impl Giver {
                 .as_ref()
                 .and_then(|name| activities.get(name))
                 .is_some_and(|found| found.kind.can_be_redone());
-            match activity {
-                Some(activity) if is_redone => {
+            match (activity, doing.get(&effect)) {
+                (_, Some(Some(report))) => self.effect_ended(effect, report.clone(), now),
+                (Some(_), Some(None)) => {}
+                (Some(activity), None) if is_redone => {
                     self.effects.remove(&effect);
                     let (workflow, context) =
                         (given.run.workflow().clone(), Box::new(given.run.context()));
