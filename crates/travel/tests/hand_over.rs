@@ -411,3 +411,25 @@ fn what_the_server_still_does_or_just_did_survives_opening_again() {
     let ended = Report::of(workflow::Event::Ok);
     assert_eq!(outcome(BTreeMap::from([(effect, Some(ended))])), Some(Outcome::Success));
 }
+
+#[test]
+fn an_agent_that_was_rolled_back_does_not_do_again_what_it_has_done() {
+    let mut both = Both::new(at(9_999));
+    let said = both.connect(1, at(1));
+    let answers = both.hear_all(said, at(1));
+    both.answer_all(1, answers, at(1));
+    let journal = both.journal();
+    let taken = journal.iter().position(|record| matches!(record, Record::Taken { .. })).unwrap();
+    let (package, older) = (both.package.clone().unwrap(), both.disk[..=taken].to_vec());
+    assert!(older.len() < both.disk.len());
+    both.tell(GiverInput::Disconnected { computer: COMPUTER(), session: 1 }, at(2));
+    both.taker = taker(&both.spent, Some((package, older)));
+    both.drain_agent();
+    let said = both.connect(2, at(3));
+    assert!(said.contains(&ToAgent::Fenced { run: RUN() }), "{said:?}");
+    both.hear_all(said, at(3));
+    assert!(
+        !both.taker.runs().any(|(_, run)| matches!(run.state().phase(), Phase::Going)),
+        "it goes on"
+    );
+}

@@ -63,7 +63,7 @@ impl Giver {
         let ours = given.chain.frames();
         match given.run.state().owner() {
             _ if is_closed_here(given) => self.send(computer, ToAgent::Fenced { run }),
-            _ if given.run.state().outcome().is_some() && holding.frames <= ours => {
+            _ if given.run.state().outcome().is_some() && holding.frames == ours => {
                 self.send(computer, ToAgent::Forget { run });
             }
             Owner::Giving(epoch) | Owner::Target(epoch)
@@ -86,6 +86,11 @@ impl Giver {
                     holding.frames, holding.epoch.0
                 );
                 self.diverge(run, &why, now);
+                // An agent tells only what it has kept, so one that holds less than it once told was
+                // rolled back: what it would go on with has been done before.
+                if holding.frames < ours {
+                    self.send(computer, ToAgent::Fenced { run });
+                }
             }
         }
     }
@@ -141,7 +146,9 @@ impl Giver {
             return self.send(computer, ToAgent::Fenced { run });
         }
         if given.run.state().outcome().is_some() {
-            return self.send(computer, ToAgent::Forget { run });
+            let is_whole = first + frames.len() as u64 >= ours;
+            let end = if is_whole { ToAgent::Forget { run } } else { ToAgent::Fenced { run } };
+            return self.send(computer, end);
         }
         let owner = given.run.state().owner();
         if !matches!(owner, Owner::Giving(held) | Owner::Target(held) if held == epoch) {
