@@ -84,8 +84,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// What it emitted, and the note for people: where an event stands in for a more specific one and
-    /// nothing else was noted, that one.
+    /// What it emitted, and the note for people: where an event stands in for a more specific one
+    /// and nothing else was noted, that one.
     pub fn told(&self, workflow: &Workflow) -> (Option<Event>, Option<String>) {
         let emitted = self.event.as_ref().map(|event| workflow.emitted(&self.activity, event));
         let specific = self.event.as_ref().filter(|event| {

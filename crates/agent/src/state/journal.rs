@@ -50,8 +50,8 @@ impl Journal {
         Ok(Self { file: open_private(path)?, length, room })
     }
 
-    /// A file whose first `length` bytes were found sound; a torn tail is cut off. Durable when this
-    /// answers: who wrote the frames may have died before it synced them.
+    /// A file whose first `length` bytes were found sound; a torn tail is cut off. Durable when
+    /// this answers: who wrote the frames may have died before it synced them.
     pub(crate) fn open(path: &Path, length: u64, bytes: &[u8]) -> io::Result<Self> {
         let mut file = open_private(path)?;
         let sound = usize::try_from(length).unwrap_or(usize::MAX);

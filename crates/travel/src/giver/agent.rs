@@ -86,8 +86,8 @@ impl Giver {
                     holding.frames, holding.epoch.0
                 );
                 self.diverge(run, &why, now);
-                // An agent tells only what it has kept, so one that holds less than it once told was
-                // rolled back: what it would go on with has been done before.
+                // An agent tells only what it has kept, so one that holds less than it once told
+                // was rolled back: what it would go on with has been done before.
                 if holding.frames < ours {
                     self.send(computer, ToAgent::Fenced { run });
                 }
