@@ -162,14 +162,6 @@ impl Deployment {
         }
     }
 
-    /// The orders that a run which begins or is handed over must be told, oldest first: the number
-    /// of the latest record that concerns it and what holds.
-    pub fn order_for(&self, computer: ComputerId) -> Option<(u64, Control)> {
-        let target = self.targets.get(&computer)?;
-        let is_held = self.is_suspended || target.is_suspended;
-        is_held.then_some((self.records, Control::Suspend))
-    }
-
     /// Why `computer` has not begun; `None` when it has.
     pub fn pending(&self, computer: ComputerId, now: Timestamp) -> Option<Pending> {
         let target = self.targets.get(&computer)?;

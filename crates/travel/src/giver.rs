@@ -290,10 +290,6 @@ impl Giver {
         self.links.contains_key(&computer)
     }
 
-    pub fn connected_count(&self) -> usize {
-        self.links.len()
-    }
-
     pub fn slots(&self) -> (usize, usize) {
         (self.slots_used, self.slots_max)
     }

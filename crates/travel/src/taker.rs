@@ -481,11 +481,6 @@ impl Taker {
         let held = self.runs.get(&run)?;
         self.permitted(&held.package).ok()?.0.depot_root
     }
-
-    /// Runs whose partial transfers must be kept.
-    pub fn open_runs(&self) -> BTreeSet<RunId> {
-        self.runs.iter().filter(|(_, held)| !held.is_over).map(|(run, _)| *run).collect()
-    }
 }
 
 fn is_going(run: &Run) -> bool {

@@ -102,7 +102,8 @@ async fn look_up(log: &Log, computer: ComputerId, run: RunId) -> Option<ToAgent>
             Some(ToAgent::Fenced { run })
         }
         Some(Some(_)) => Some(ToAgent::Forget { run }),
-        // Set aside here: the agent goes on by its own warrant, nothing is lost.
+        // Not ended and not at hand: its deployment cannot be read. The agent goes on by its own
+        // warrant and keeps its journal until somebody has mended that.
         Some(None) => None,
         None => {
             let about = About { computer: Some(computer), run: Some(run), deployment: None };
