@@ -218,6 +218,18 @@ pub struct LoggedEvent {
     pub event: Event,
 }
 
+/// A named thing of which there are few: an action, a channel, a schedule. Its body is for whoever
+/// wrote it to understand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub kind: String,
+    /// Compared without case, within its kind.
+    pub name: String,
+    pub body: Vec<u8>,
+    pub updated_by: String,
+    pub updated_at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub key: String,

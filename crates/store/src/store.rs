@@ -5,8 +5,8 @@
 //! * a read sees every commit that returned before the read began;
 //! * clones share one database;
 //! * dropping the future of a commit leaves it done or not done, never half;
-//! * names of computers and workflows are compared in lower case, and lists by name are in that
-//!   order.
+//! * names of computers, workflows and documents are compared in lower case, and lists by name
+//!   are in that order.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use std::pin::Pin;
 use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, Timestamp, TokenId};
 
 use crate::rows::{
-    Agent, Computer, Deployment, Effect, LoggedEvent, Record, Run, RunCount, RunJournal, Server,
-    Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Record, Run, RunCount, RunJournal,
+    Server, Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, ReadError, Write};
 
@@ -144,4 +144,8 @@ pub trait Store: Send + Sync + 'static {
     /// By key.
     fn settings(&self) -> Read<'_, Vec<Setting>>;
     fn setting<'a>(&'a self, key: &'a str) -> Read<'a, Option<Setting>>;
+
+    /// Of one kind, by name.
+    fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>>;
+    fn document<'a>(&'a self, kind: &'a str, name: &'a str) -> Read<'a, Option<Document>>;
 }

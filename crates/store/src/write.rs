@@ -8,7 +8,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use crate::DatabaseError;
 use crate::rows::{
-    Agent, Computer, Deployment, Effect, Event, Run, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, Document, Effect, Event, Run, Server, Setting, Token, Warrant,
+    Workflow,
 };
 
 /// One change. `Put…` writes the row whether it was there or not.
@@ -60,6 +61,12 @@ pub enum Write {
     PutEffect(Effect),
     AppendEvent(Event),
     PutSetting(Setting),
+    PutDocument(Document),
+    /// Refused when there is no such document.
+    RemoveDocument {
+        kind: String,
+        name: String,
+    },
 }
 
 /// What a server proves when it writes: that nobody has taken over.
@@ -133,6 +140,8 @@ pub enum Refusal {
     EffectDiffers { run: RunId, attempt: u64, visit: u64 },
     #[error("the fence of server {server} is {held} and cannot go back to {got}")]
     FenceWentBack { server: ServerId, held: u64, got: u64 },
+    #[error("there is no {kind} `{name}`")]
+    NoDocument { kind: String, name: String },
     #[error("{what} is too large a number: {number}")]
     TooLarge { what: &'static str, number: u64 },
 }
@@ -181,7 +190,9 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         | Write::UseToken { .. }
         | Write::RevokeToken(_)
         | Write::AppendEvent(_)
-        | Write::PutSetting(_) => &[],
+        | Write::PutSetting(_)
+        | Write::PutDocument(_)
+        | Write::RemoveDocument { .. } => &[],
     };
     match numbers.iter().find(|(_, number)| i64::try_from(*number).is_err()) {
         Some(&(what, number)) => Err(Refusal::TooLarge { what, number }),

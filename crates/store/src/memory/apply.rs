@@ -53,6 +53,19 @@ impl State {
                 self.settings.put(setting.key.clone(), setting);
                 Ok(())
             }
+            Write::PutDocument(document) => {
+                let key = (document.kind.clone(), name_key(&document.name));
+                self.documents.put(key, document);
+                Ok(())
+            }
+            Write::RemoveDocument { kind, name } => {
+                let key = (kind, name_key(&name));
+                if self.documents.get(&key).is_none() {
+                    return Err(Refusal::NoDocument { kind: key.0, name });
+                }
+                self.documents.remove(&key);
+                Ok(())
+            }
         }
     }
 

@@ -14,8 +14,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, TokenId};
 
 use self::table::Table;
 use crate::rows::{
-    Agent, Computer, Deployment, Effect, LoggedEvent, Run, Server, Setting, Token, Warrant,
-    Workflow,
+    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Run, Server, Setting, Token,
+    Warrant, Workflow,
 };
 use crate::{CommitError, Fence, Write};
 
@@ -43,6 +43,8 @@ struct State {
     effects: Table<(RunId, u64, u64), Effect>,
     events: Table<u64, LoggedEvent>,
     settings: Table<String, Setting>,
+    /// By kind, then by lower-case name.
+    documents: Table<(String, String), Document>,
 }
 
 /// Calls one method on every table.
@@ -63,6 +65,7 @@ macro_rules! every_table {
         $state.effects.$method();
         $state.events.$method();
         $state.settings.$method();
+        $state.documents.$method();
     };
 }
 

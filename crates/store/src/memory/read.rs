@@ -7,8 +7,8 @@ use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use super::{MemoryStore, State};
 use crate::rows::{
-    Agent, Computer, Deployment, Effect, LoggedEvent, Record, Run, RunCount, RunJournal, Server,
-    Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Record, Run, RunCount, RunJournal,
+    Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -227,6 +227,17 @@ impl Store for MemoryStore {
 
     fn setting<'a>(&'a self, key: &'a str) -> Read<'a, Option<Setting>> {
         self.read(|state| state.settings.get(&key.to_owned()).cloned())
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>> {
+        self.read(|state| {
+            let rows = state.documents.range((kind.to_owned(), String::new())..);
+            rows.take_while(|((held, _), _)| held == kind).map(|(_, row)| row.clone()).collect()
+        })
+    }
+
+    fn document<'a>(&'a self, kind: &'a str, name: &'a str) -> Read<'a, Option<Document>> {
+        self.read(|state| state.documents.get(&(kind.to_owned(), name_key(name))).cloned())
     }
 }
 

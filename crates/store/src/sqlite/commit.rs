@@ -104,6 +104,10 @@ async fn apply(transaction: &mut SqliteConnection, write: Write) -> Result<(), S
         Write::PutWarrant(warrant) => work::put_warrant(transaction, warrant).await,
         Write::PutEffect(effect) => work::put_effect(transaction, effect).await,
         Write::PutSetting(setting) => work::put_setting(transaction, setting).await,
+        Write::PutDocument(document) => work::put_document(transaction, document).await,
+        Write::RemoveDocument { kind, name } => {
+            work::remove_document(transaction, kind, name).await
+        }
         // `Bulk::take` has taken these.
         Write::AppendDeploymentRecord { .. }
         | Write::AppendJournal { .. }

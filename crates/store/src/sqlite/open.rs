@@ -14,7 +14,10 @@ use tokio::sync::Mutex;
 use super::SqliteStore;
 
 /// Brings a database of version n to n + 1. Only ever grows.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_begin.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_begin.sql"),
+    include_str!("../../migrations/sqlite/0010_documents.sql"),
+];
 
 /// `Desk` in the file's header tells our databases from others.
 const APPLICATION_ID: i64 = 0x4465_736b;

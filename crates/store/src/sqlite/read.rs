@@ -11,8 +11,8 @@ use super::columns::number;
 use super::fields::Fields;
 use super::rows::FromRow;
 use crate::rows::{
-    Agent, Computer, Deployment, Effect, LoggedEvent, Record, Run, RunCount, RunJournal, Server,
-    Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Record, Run, RunCount, RunJournal,
+    Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -281,6 +281,16 @@ impl Store for SqliteStore {
 
     fn setting<'a>(&'a self, key: &'a str) -> Read<'a, Option<Setting>> {
         self.one(sqlx::query("SELECT * FROM settings WHERE key = $1").bind(key.to_owned()))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>> {
+        let sql = "SELECT * FROM documents WHERE kind = $1 ORDER BY name_key";
+        self.all(sqlx::query(sql).bind(kind))
+    }
+
+    fn document<'a>(&'a self, kind: &'a str, name: &'a str) -> Read<'a, Option<Document>> {
+        let sql = "SELECT * FROM documents WHERE kind = $1 AND name_key = $2";
+        self.one(sqlx::query(sql).bind(kind).bind(name_key(name)))
     }
 }
 

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use super::fields::Fields;
 use crate::ReadError;
 use crate::rows::{
-    Agent, AgentState, Computer, Deployment, Effect, Event, LoggedEvent, Record, Run, RunCount,
-    Server, Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, Document, Effect, Event, LoggedEvent, Record, Run,
+    RunCount, Server, Setting, Token, Warrant, Workflow,
 };
 
 /// A row that knows its table.
@@ -230,6 +230,20 @@ impl FromRow for LoggedEvent {
             text: row.text("text")?,
         };
         Ok(Self { seq: row.number("seq")?, event })
+    }
+}
+
+impl FromRow for Document {
+    const TABLE: &'static str = "documents";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            kind: row.text("kind")?,
+            name: row.text("name")?,
+            body: row.get("body")?,
+            updated_by: row.text("updated_by")?,
+            updated_at: row.time("updated_at")?,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writing workflows, deployments, warrants, effects and settings.
+//! Writing workflows, deployments, warrants, effects, settings and documents.
 
 use sqlx::SqliteConnection;
 
@@ -6,7 +6,7 @@ use super::columns::{map, number};
 use super::commit::Stop;
 use super::rows::FromRow;
 use crate::Refusal;
-use crate::rows::{Deployment, Effect, Setting, Warrant, Workflow};
+use crate::rows::{Deployment, Document, Effect, Setting, Warrant, Workflow};
 use crate::write::{FIRST, name_key};
 
 pub(super) async fn put_workflow(tx: &mut SqliteConnection, row: Workflow) -> Result<(), Stop> {
@@ -133,5 +133,39 @@ pub(super) async fn put_setting(tx: &mut SqliteConnection, row: Setting) -> Resu
     .bind(row.value)
     .execute(tx)
     .await?;
+    Ok(())
+}
+
+pub(super) async fn put_document(tx: &mut SqliteConnection, row: Document) -> Result<(), Stop> {
+    sqlx::query(
+        "INSERT INTO documents (kind, name_key, name, body, updated_by, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (kind, name_key) DO UPDATE SET name = excluded.name, body = excluded.body, \
+         updated_by = excluded.updated_by, updated_at = excluded.updated_at",
+    )
+    .bind(row.kind)
+    .bind(name_key(&row.name))
+    .bind(row.name)
+    .bind(row.body)
+    .bind(row.updated_by)
+    .bind(row.updated_at.as_millis())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn remove_document(
+    tx: &mut SqliteConnection,
+    kind: String,
+    name: String,
+) -> Result<(), Stop> {
+    let removed = sqlx::query("DELETE FROM documents WHERE kind = $1 AND name_key = $2")
+        .bind(&kind)
+        .bind(name_key(&name))
+        .execute(tx)
+        .await?;
+    if removed.rows_affected() == 0 {
+        return Err(Refusal::NoDocument { kind, name }.into());
+    }
     Ok(())
 }

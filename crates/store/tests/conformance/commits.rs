@@ -30,6 +30,8 @@ pub async fn everything_reads_back_after_reopening(place: &impl Place) {
     let slots = Setting { key: "slots".into(), value: vec![5] };
     assert_eq!(store.setting("slots").await.unwrap(), Some(slots));
     assert_eq!(store.setting("other").await.unwrap(), None);
+    let told = store.document("action", "tell").await.unwrap();
+    assert_eq!(told, Some(document("action", "Tell", 1)));
 }
 
 pub async fn putting_the_same_again_changes_nothing(place: &impl Place) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod commits;
+mod documents;
 mod file;
 mod fleet;
 mod group;
@@ -39,6 +40,9 @@ laws! {
         a_dropped_commit_is_done_or_not
         a_lower_fence_writes_nothing
         numbers_that_do_not_fit_are_refused;
+    documents:
+        documents_are_named_without_case_within_their_kind
+        documents_that_are_not_there_cannot_be_removed;
     fleet:
         names_are_told_apart_without_case
         groups_hold_groups_but_never_themselves

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
 use store::rows::{
-    Agent, AgentState, Computer, Deployment, Effect, Event, Run, Server, Setting, Token, Warrant,
-    Workflow,
+    Agent, AgentState, Computer, Deployment, Document, Effect, Event, Run, Server, Setting, Token,
+    Warrant, Workflow,
 };
 use store::{CommitError, Page, Refusal, Store, Write};
 
@@ -184,6 +184,16 @@ pub fn event(number: u8, kind: &str) -> Event {
     }
 }
 
+pub fn document(kind: &str, name: &str, body: u8) -> Document {
+    Document {
+        kind: kind.into(),
+        name: name.into(),
+        body: vec![body, 0, 255],
+        updated_by: "anna".into(),
+        updated_at: at(i64::from(body)),
+    }
+}
+
 /// One write of every kind that an empty database accepts in this order.
 pub fn every_kind() -> Vec<Write> {
     vec![
@@ -212,6 +222,9 @@ pub fn every_kind() -> Vec<Write> {
         Write::PutEffect(effect(2, 1)),
         Write::AppendEvent(event(2, "sign-on")),
         Write::PutSetting(Setting { key: "slots".into(), value: vec![5] }),
+        Write::PutDocument(document("action", "Tell", 1)),
+        Write::PutDocument(document("action", "gone", 1)),
+        Write::RemoveDocument { kind: "action".into(), name: "Gone".into() },
     ]
 }
 
@@ -248,6 +261,7 @@ pub async fn picture(store: &dyn Store) -> String {
         format!("{:#?}", store.journals_of_open_runs(Page::all()).await.unwrap()),
         format!("{:#?}", store.events(Default::default(), Page::all()).await.unwrap()),
         format!("{:#?}", store.settings().await.unwrap()),
+        format!("{:#?}", store.documents("action").await.unwrap()),
     ];
     for deployment in deployments {
         let id = deployment.id;
