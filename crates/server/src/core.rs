@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{ServerId, Span, Timestamp};
-use store::{CommitError, Fence, Store, Writer};
+use store::{CommitError, Fence, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use travel::{Giver, GiverInput, NewDeployment};
 
 use crate::changes::Changes;
 use crate::clock::now;
+use crate::hall::Hall;
 use crate::links::{Ending, Links};
 use crate::quiet::Quiet;
 use act::Doers;
@@ -62,33 +63,25 @@ pub struct Parts {
     pub server: ServerId,
     pub fence: u64,
     pub store: Arc<dyn Store>,
-    pub writer: Writer,
     pub links: Arc<Links>,
     pub changes: Changes,
     pub quiet: Arc<Quiet>,
-    pub depot: crate::effects::Depot,
     pub max_targets: u32,
     /// Take in ended deployments too, so that every row is written anew.
     pub rebuild: bool,
 }
 
 impl Core {
-    /// Opens the loop from the database and starts its task. The receiver tells when another
-    /// server has taken over, after which nothing is written any more.
-    pub async fn start(parts: Parts) -> Result<(Self, watch::Receiver<bool>), OpeningError> {
+    /// Opens the loop from the database. Nothing happens before [`Ready::start`], which needs what
+    /// itself needs the way to the core.
+    pub async fn open(parts: Parts) -> Result<(Self, Ready), OpeningError> {
         let slots_max = parts.max_targets as usize;
         let which = if parts.rebuild { open::Which::All } else { open::Which::NotEnded };
         let opened =
             open::open(parts.store.as_ref(), which, &BTreeMap::new(), slots_max, now()).await?;
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
-        let core = Self { queue };
-        let (fenced, is_fenced) = watch::channel(false);
-        let doers = Doers::new(core.clone(), &parts);
-        let Opened { giver, known, aside } = opened;
-        open::tell_aside(parts.store.as_ref(), parts.server, &aside, now()).await;
-        let task = Task { parts, slots_max, giver, known, queued, doers, fenced };
-        tokio::spawn(task.run());
-        Ok((core, is_fenced))
+        open::tell_aside(parts.store.as_ref(), parts.server, &opened.aside, now()).await;
+        Ok((Self { queue }, Ready { parts, slots_max, opened, queued }))
     }
 
     pub async fn input(&self, input: GiverInput) -> Result<(), Gone> {
@@ -135,6 +128,28 @@ impl Core {
         if self.queue.send(ToCore::Stop(done)).await.is_ok() {
             let _gone_already = stopped.await;
         }
+    }
+}
+
+/// A loop that is open and does nothing yet.
+#[must_use = "what was open when the server died goes on only once this is started"]
+pub struct Ready {
+    parts: Parts,
+    slots_max: usize,
+    opened: Opened,
+    queued: mpsc::Receiver<ToCore>,
+}
+
+impl Ready {
+    /// Starts the loop's task. The receiver tells when another server has taken over, after which
+    /// nothing is written any more.
+    pub fn start(self, hall: Arc<Hall>) -> watch::Receiver<bool> {
+        let (fenced, is_fenced) = watch::channel(false);
+        let Self { parts, slots_max, opened: Opened { giver, known, .. }, queued } = self;
+        let doers = Doers::new(hall);
+        let task = Task { parts, slots_max, giver, known, queued, doers, fenced };
+        tokio::spawn(task.run());
+        is_fenced
     }
 }
 
@@ -262,7 +277,7 @@ impl Task {
             self.parts.changes.tell(deployment, change);
         }
         while let Some(order) = self.giver.poll_order() {
-            self.doers.act(order, &self.parts.links);
+            self.doers.act(order, &self.giver);
         }
         Ok(())
     }

@@ -1,15 +1,20 @@
-//! Activities of the server: file operations confined to the depot (AC-15..AC-20 `on_server`).
+//! Activities of the server: who carries out what, and how they are told to stop.
 //!
-//! Renders the parameters itself, from the definition and what the run's journal says; paths cannot
-//! leave the depot whatever they render to. Never waits and never decides what follows.
+//! Each module renders the parameters itself, from the definition and what the run's journal says,
+//! and treats what a target reported as untrusted text. None decides what follows. A job may be
+//! dropped at any await: then the server is ending, and the loop asks for it again when it returns.
+
+pub mod files;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use content::{DepotPath, ObjectStore};
-use machine::{CaseRule, Counts, FileError, FilePlan, Filter, Operation, Options, Spot, Transfer};
-use workflow::{Context, Event, FileMove, FolderList, Kind, Report, Template};
+use content::ObjectStore;
+use model::{ComputerId, DeploymentId, Span};
+use tokio_util::sync::CancellationToken;
+use workflow::{Context, EffectId, Kind, Report, Template};
+
+use crate::hall::Hall;
 
 /// The depot's folder, and the objects taken out of it.
 #[derive(Debug, Clone)]
@@ -18,151 +23,41 @@ pub struct Depot {
     pub objects: Arc<ObjectStore>,
 }
 
-/// Carries an activity out; blocks. Whatever goes wrong is in the report.
-pub fn carry_out(
-    depot: &Depot,
-    kind: Option<&Kind>,
-    context: &Context,
-    stop: &AtomicBool,
-) -> Report {
-    let Some(kind) = kind else { return Report::error("the workflow has no such activity") };
-    match operation(depot, kind, context) {
-        Ok(work) => act(depot, &work, stop),
-        Err(why) => Report::error(why),
+/// One activity of the server that is to be carried out.
+#[derive(Debug)]
+pub struct Job {
+    /// The same when it is asked for again, so that receivers can drop doubles.
+    pub effect: EffectId,
+    /// The run's target.
+    pub computer: ComputerId,
+    pub deployment: DeploymentId,
+    pub kind: Kind,
+    /// The activity's own limit; the run's owner ends the job when it is over.
+    pub timeout: Option<Span>,
+    pub context: Context,
+    /// It was begun in an earlier life of the server, and nobody knows how far it came.
+    pub again: bool,
+    /// Told when the run does not want it any more; it then ends as soon as it can.
+    pub cancel: CancellationToken,
+}
+
+/// Carries an activity out. Whatever goes wrong is in the report.
+pub async fn carry_out(hall: &Arc<Hall>, job: Job) -> Report {
+    let Job { effect, computer, deployment, timeout, again, .. } = &job;
+    let kind = job.kind.name();
+    tracing::debug!(kind, ?effect, %computer, %deployment, ?timeout, again, "begins");
+    match &job.kind {
+        Kind::Move(_)
+        | Kind::Copy(_)
+        | Kind::Rename(_)
+        | Kind::DeleteFiles { .. }
+        | Kind::CreateFolders { .. }
+        | Kind::DeleteFolders { .. } => files::carry_out(hall.depot.clone(), job).await,
+        other => Report::error(format!("`{}` is not carried out by the server", other.name())),
     }
 }
 
-/// An operation, and where marks of origin follow it.
-struct Work {
-    operation: Operation,
-    marks: Option<(DepotPath, DepotPath)>,
-}
-
-fn operation(depot: &Depot, kind: &Kind, context: &Context) -> Result<Work, String> {
-    let place = |text: &Template| path(text, context);
-    let spot = |text: &Template| place(text).map(|path| path.under(&depot.path));
-    let plain = |operation| Ok(Work { operation, marks: None });
-    match kind {
-        Kind::Move(files) => transfer(depot, files, context, Operation::Move),
-        Kind::Copy(files) => transfer(depot, files, context, Operation::Copy),
-        Kind::Rename(rename) => {
-            let (current, new) = (place(&rename.current)?, text(&rename.new, context)?);
-            let renamed = current.parent().and_then(|(above, _)| above.join(&new).ok());
-            let operation = Operation::Rename {
-                current: current.under(&depot.path),
-                new,
-                replace: rename.replace,
-                force: rename.force,
-            };
-            Ok(Work { operation, marks: renamed.map(|renamed| (current, renamed)) })
-        }
-        Kind::DeleteFiles { folder, filter, recursive, force, .. } => {
-            plain(Operation::DeleteFiles {
-                folder: spot(folder)?,
-                filter: filter_of(filter, context)?,
-                recursive: *recursive,
-                force: *force,
-            })
-        }
-        Kind::CreateFolders { folders, .. } => {
-            plain(Operation::CreateFolders { folders: spots(depot, folders, context)? })
-        }
-        Kind::DeleteFolders { folders, recursive, force, .. } => plain(Operation::DeleteFolders {
-            folders: spots(depot, folders, context)?,
-            recursive: *recursive,
-            force: *force,
-        }),
-        other => Err(format!("`{}` is not carried out by the server", other.name())),
-    }
-}
-
-fn transfer(
-    depot: &Depot,
-    files: &FileMove,
-    context: &Context,
-    make: impl FnOnce(Transfer) -> Operation,
-) -> Result<Work, String> {
-    let (from, to) = (path(&files.from, context)?, path(&files.to, context)?);
-    let (recursive, replace, force) = (files.recursive, files.replace, files.force);
-    let operation = make(Transfer {
-        from: from.under(&depot.path),
-        to: to.under(&depot.path),
-        filter: filter_of(&files.filter, context)?,
-        options: Options { recursive, replace, force },
-    });
-    Ok(Work { operation, marks: Some((from, to)) })
-}
-
-fn act(depot: &Depot, work: &Work, stop: &AtomicBool) -> Report {
-    let plan = match FilePlan::of(&work.operation) {
-        Ok(plan) => plan,
-        Err(error) => return failed(&error),
-    };
-    if let Some((from, to)) = &work.marks
-        && let Err(error) = depot.objects.marks_follow(from, to)
-    {
-        return Report::error(crate::core::chain(&error));
-    }
-    match plan.carry_out(stop) {
-        Ok(counts) => done(&work.operation, counts),
-        Err(error) => failed(&error),
-    }
-}
-
-fn done(operation: &Operation, counts: Counts) -> Report {
-    let mut report = Report::of(Event::Ok);
-    let mut put = |name: &str, count: u64| {
-        report.outputs.insert(name.to_owned(), count.to_string());
-    };
-    match operation {
-        Operation::Copy(_) | Operation::Move(_) => {
-            put("files", counts.files);
-            put("skipped", counts.skipped);
-        }
-        Operation::DeleteFiles { .. } => put("files", counts.files),
-        Operation::Rename { .. }
-        | Operation::CreateFolders { .. }
-        | Operation::DeleteFolders { .. } => {}
-    }
-    report
-}
-
-fn failed(error: &FileError) -> Report {
-    let event = if error.is_no_file() { Event::NoFile } else { Event::Error };
-    let note = Some(crate::core::chain(error));
-    Report { event, outputs: workflow::Outputs::new(), note }
-}
-
+/// A parameter, rendered.
 pub fn text(template: &Template, context: &Context) -> Result<String, String> {
     template.render(context).map_err(|error| error.to_string())
-}
-
-/// A path of the depot. `\` parts names as well, as people of Windows write it.
-pub fn path(template: &Template, context: &Context) -> Result<DepotPath, String> {
-    let text = text(template, context)?;
-    text.replace('\\', "/").parse().map_err(|error| format!("{error}"))
-}
-
-fn filter_of(template: &Template, context: &Context) -> Result<Filter, String> {
-    Filter::parse(&text(template, context)?, CaseRule::OWN).map_err(|error| error.to_string())
-}
-
-fn spots(depot: &Depot, folders: &FolderList, context: &Context) -> Result<Vec<Spot>, String> {
-    let texts: Vec<String> = match folders {
-        FolderList::Joined(all) => {
-            text(all, context)?.split(';').map(|one| one.trim().to_owned()).collect()
-        }
-        FolderList::Each(each) => {
-            each.iter().map(|one| text(one, context)).collect::<Result<_, _>>()?
-        }
-    };
-    let named: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
-    if named.is_empty() {
-        return Err("no folder is named: `folders` is empty".into());
-    }
-    let spot = |text: &String| {
-        let path: Result<DepotPath, _> = text.replace('\\', "/").parse();
-        path.map(|path| path.under(&depot.path)).map_err(|error| format!("{error}"))
-    };
-    named.into_iter().map(spot).collect()
 }

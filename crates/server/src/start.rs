@@ -117,15 +117,13 @@ impl Server {
         let (links, changes) = (Arc::new(Links::default()), Changes::new());
         let quiet = Arc::new(Quiet::default());
         let writer = Writer::start(store.clone(), Some(fence));
-        let (core, fenced) = Core::start(Parts {
+        let (core, ready) = Core::open(Parts {
             server: row.id,
             fence: row.fence,
             store: store.clone(),
-            writer: writer.clone(),
             links: links.clone(),
             changes: changes.clone(),
             quiet: quiet.clone(),
-            depot: depot.clone(),
             max_targets: row.max_targets,
             rebuild: config.rebuild,
         })
@@ -147,6 +145,7 @@ impl Server {
             row: Mutex::new(row),
         });
         data.tell(api_addr, agent_addr)?;
+        let fenced = ready.start(hall.clone());
         let name = hall.row().name;
         let text = format!("{name} started on {agent_addr}, API on {api_addr}");
         tracing::info!("{text}");

@@ -302,7 +302,7 @@ impl World {
                     self.send_to_agent(agent, session, &message);
                 }
             }
-            GiverOrder::Begin { effect, activity, workflow, context } => {
+            GiverOrder::Begin { effect, activity, workflow, context, .. } => {
                 self.server_begins(effect, &activity, &workflow, &context);
             }
             GiverOrder::Interrupt { effect } => {

@@ -134,6 +134,8 @@ pub enum GiverOrder {
         activity: ActivityName,
         workflow: Arc<Workflow>,
         context: Box<Context>,
+        /// It was begun before the loop was opened, and nobody knows how far it came.
+        again: bool,
     },
     Interrupt {
         effect: EffectId,

@@ -2,39 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{ComputerId, Outcome, RunId, ServerId};
-use store::{Store, Writer};
-use travel::{GiverInput, GiverOrder, ToAgent};
-use workflow::EffectId;
+use model::{ComputerId, DeploymentId, Outcome, RunId};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use travel::{Giver, GiverInput, GiverOrder, ToAgent};
+use workflow::{ActivityName, Context, EffectId, Report, Workflow};
 
-use super::{Core, Parts};
-use crate::effects::{Depot, carry_out};
-use crate::hall::{About, event};
-use crate::links::Links;
-
-/// Where looking up reads and writes.
-#[derive(Clone)]
-struct Log {
-    store: Arc<dyn Store>,
-    writer: Writer,
-    server: ServerId,
-}
+use crate::effects::{Job, carry_out};
+use crate::hall::{About, Hall};
 
 pub struct Doers {
-    core: Core,
-    depot: Depot,
-    log: Log,
+    hall: Arc<Hall>,
     /// What is being done, and how it is told to stop.
-    doing: HashMap<EffectId, Arc<AtomicBool>>,
+    doing: HashMap<EffectId, CancellationToken>,
+    /// Lets go of everything when the core ends: nobody would take its report.
+    ending: CancellationToken,
+    _end_with_the_core: DropGuard,
 }
 
 impl Doers {
-    pub fn new(core: Core, parts: &Parts) -> Self {
-        let (store, writer) = (parts.store.clone(), parts.writer.clone());
-        let log = Log { store, writer, server: parts.server };
-        Self { core, depot: parts.depot.clone(), log, doing: HashMap::new() }
+    pub fn new(hall: Arc<Hall>) -> Self {
+        let ending = CancellationToken::new();
+        let _end_with_the_core = ending.clone().drop_guard();
+        Self { hall, doing: HashMap::new(), ending, _end_with_the_core }
     }
 
     /// What is being done now.
@@ -46,50 +36,84 @@ impl Doers {
         self.doing.remove(&effect);
     }
 
-    pub fn act(&mut self, order: GiverOrder, links: &Arc<Links>) {
+    pub fn act(&mut self, order: GiverOrder, giver: &Giver) {
         match order {
             GiverOrder::Send { computer, session, message } => {
-                links.send(computer, session, message);
+                self.hall.links.send(computer, session, message);
             }
-            GiverOrder::Begin { effect, activity, workflow, context } => {
-                if self.doing.contains_key(&effect) {
-                    return;
+            GiverOrder::Begin { effect, activity, workflow, context, again } => {
+                if let Some(of) = giver.run_of(effect.run) {
+                    self.begin(Begin { effect, activity, of, again }, &workflow, *context);
                 }
-                let stop = Arc::new(AtomicBool::new(false));
-                self.doing.insert(effect, stop.clone());
-                let (core, depot) = (self.core.clone(), self.depot.clone());
-                tokio::spawn(async move {
-                    let found = workflow.activities.get(&activity).map(|found| found.kind.clone());
-                    let doing = tokio::task::spawn_blocking(move || {
-                        carry_out(&depot, found.as_ref(), &context, &stop)
-                    });
-                    let report = doing.await.unwrap_or_else(|error| {
-                        workflow::Report::error(format!("the server's own fault: {error}"))
-                    });
-                    // A core that is gone asks for it again when it returns.
-                    let _core_gone = core.input(GiverInput::Ended { effect, report }).await;
-                });
             }
             GiverOrder::Interrupt { effect } => {
-                if let Some(stop) = self.doing.get(&effect) {
-                    stop.store(true, Ordering::Relaxed);
+                if let Some(doing) = self.doing.get(&effect) {
+                    doing.cancel();
                 }
             }
             GiverOrder::LookUp { computer, session, run } => {
-                let (log, links) = (self.log.clone(), links.clone());
+                let hall = self.hall.clone();
                 tokio::spawn(async move {
-                    if let Some(message) = look_up(&log, computer, run).await {
-                        links.send(computer, session, message);
+                    if let Some(message) = look_up(&hall, computer, run).await {
+                        hall.links.send(computer, session, message);
                     }
                 });
             }
         }
     }
+
+    fn begin(&mut self, begin: Begin, workflow: &Workflow, context: Context) {
+        let Begin { effect, activity, of: (computer, deployment), again } = begin;
+        if self.doing.contains_key(&effect) {
+            return;
+        }
+        let cancel = CancellationToken::new();
+        self.doing.insert(effect, cancel.clone());
+        let job = workflow.activities.get(&activity).map(|found| Job {
+            effect,
+            computer,
+            deployment,
+            kind: found.kind.clone(),
+            timeout: found.timeout,
+            context,
+            again,
+            cancel,
+        });
+        let (hall, ending) = (self.hall.clone(), self.ending.clone());
+        tokio::spawn(ending.run_until_cancelled_owned(async move {
+            let report = match job {
+                Some(job) => done(&hall, job).await,
+                None => Report::error("the workflow has no such activity"),
+            };
+            // A core that is gone asks for it again when it returns.
+            let _core_gone = hall.core.input(GiverInput::Ended { effect, report }).await;
+        }));
+    }
+}
+
+/// An activity that begins.
+struct Begin {
+    effect: EffectId,
+    activity: ActivityName,
+    of: (ComputerId, DeploymentId),
+    again: bool,
+}
+
+/// The report of a job; one that fails by a fault of the server is told like any other.
+async fn done(hall: &Arc<Hall>, job: Job) -> Report {
+    let for_job = hall.clone();
+    let mut doing = tokio::task::JoinSet::new();
+    doing.spawn(async move { carry_out(&for_job, job).await });
+    match doing.join_next().await {
+        Some(Ok(report)) => report,
+        Some(Err(error)) => Report::error(format!("the server's own fault: {error}")),
+        None => Report::error("the server's own fault: nothing was done"),
+    }
 }
 
 /// What to tell an agent of a run that is not open, as the database has it.
-async fn look_up(log: &Log, computer: ComputerId, run: RunId) -> Option<ToAgent> {
-    let row = match log.store.run(run).await {
+async fn look_up(hall: &Hall, computer: ComputerId, run: RunId) -> Option<ToAgent> {
+    let row = match hall.store.run(run).await {
         Ok(row) => row.filter(|row| row.computer == computer),
         Err(error) => {
             tracing::error!(%run, error = %super::chain(&error), "a run could not be looked up");
@@ -109,7 +133,7 @@ async fn look_up(log: &Log, computer: ComputerId, run: RunId) -> Option<ToAgent>
             let about = About { computer: Some(computer), run: Some(run), deployment: None };
             let text = "the agent holds a run that this server never gave it: a restored database?";
             tracing::warn!(%computer, %run, "{text}");
-            drop(log.writer.submit(vec![event(log.server, "diverged", about, "agent", text)]));
+            drop(hall.writer.submit(vec![hall.event("diverged", about, "agent", text)]));
             None
         }
     }

@@ -110,7 +110,7 @@ fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<DepositO
     let kind = run.workflow().activities.get(activity).map(|found| &found.kind);
     let Some(Kind::Download(transfer)) = kind else { return Err(not_due()) };
     Ok(DepositOptions {
-        to: effects::path(&transfer.to, &run.context())?,
+        to: effects::files::path(&transfer.to, &run.context())?,
         by: computer,
         replace: transfer.replace,
         force: transfer.force,

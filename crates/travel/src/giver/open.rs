@@ -168,6 +168,7 @@ impl Giver {
                         activity,
                         workflow,
                         context,
+                        again: true,
                     });
                 }
                 _ => self.effect_ended(effect, Report::of(workflow::Event::Interrupted), now),

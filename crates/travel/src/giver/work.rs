@@ -74,7 +74,13 @@ impl Giver {
                     (given.run.workflow().clone(), Box::new(given.run.context()));
                 self.effects.insert(effect, Effect::Begun);
                 self.writes.push(GiverWrite::Effect { effect, report: None });
-                self.orders.push_back(GiverOrder::Begin { effect, activity, workflow, context });
+                self.orders.push_back(GiverOrder::Begin {
+                    effect,
+                    activity,
+                    workflow,
+                    context,
+                    again: false,
+                });
             }
         }
     }
