@@ -14,13 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent};
 use trust::{Signed, TrustDocument};
 use wire::{FromAgent, Hello, Protocols};
-use workflow::{ActivityName, Context, EffectId, Kind, Report, Workflow};
+use workflow::{ActivityName, Context, EffectId, Kind, Report, RunAs, Workflow};
 
 use crate::backoff::Backoff;
 use crate::clock::now;
 use crate::dial::Dialer;
 use crate::effect::{Job, plan_name};
 use crate::effects::{Effects, end_marked};
+use crate::secrets::Secrets;
 use crate::state::{CommitError, Counter, LoadError, Loaded, Runs, StateFolder, store_trust};
 
 /// Inputs that are stepped and made durable together.
@@ -234,8 +235,8 @@ impl Driver {
     fn act(&mut self, order: TakerOrder) {
         match order {
             TakerOrder::Send(message) => self.send(FromAgent::Run(message)),
-            TakerOrder::Begin { effect, activity, workflow, context } => {
-                self.begin(effect, &activity, &workflow, *context);
+            TakerOrder::Begin { effect, activity, workflow, context, run_as } => {
+                self.begin(effect, &activity, &workflow, *context, run_as);
             }
             TakerOrder::Recover { effect } => self.effects.recover(effect),
             TakerOrder::Interrupt { effect } => self.effects.interrupt(effect),
@@ -250,11 +251,18 @@ impl Driver {
         activity: &ActivityName,
         workflow: &Workflow,
         context: Context,
+        run_as: Option<RunAs>,
     ) {
         if self.effects.is_known(effect) {
             return;
         }
         let Some(definition) = workflow.activities.get(activity) else { return };
+        if run_as.as_ref().is_some_and(RunAs::is_nobody) {
+            let note = "branches that act as different users were joined before it; put an \
+                        `impersonate` between";
+            self.refused.push((effect, Report::error(note)));
+            return;
+        }
         if !self.runs.has_room(effect.run) {
             let report = Report::error(no_room(&self.folder));
             self.refused.push((effect, report));
@@ -265,7 +273,8 @@ impl Driver {
         let depot = if is_upload { self.taker.depot_root(effect.run) } else { None };
         let folder = Some(self.runs.folder_of(effect.run));
         let activity = definition.clone();
-        self.effects.begin(Job { effect, activity, context, depot, folder });
+        let secrets = Secrets::sealed(self.taker.sealed_secrets(effect.run));
+        self.effects.begin(Job { effect, activity, context, depot, folder, run_as, secrets });
     }
 
     fn say_over(&self, run: RunId) {

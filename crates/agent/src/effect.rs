@@ -18,8 +18,9 @@ use std::sync::Arc;
 use model::Digest;
 use tokio_util::sync::CancellationToken;
 use wire::Log;
-use workflow::{Activity, Context, EffectId, Event, Report};
+use workflow::{Activity, Context, EffectId, Event, Report, RunAs};
 
+use crate::secrets::Secrets;
 use crate::transfer::Transfers;
 use render::Task;
 
@@ -44,6 +45,9 @@ pub(crate) struct Job {
     pub depot: Option<Digest>,
     /// The run's own folder, for what must outlive this agent's death.
     pub folder: Option<PathBuf>,
+    /// Who it is carried out as; the agent itself when nobody is named.
+    pub run_as: Option<RunAs>,
+    pub secrets: Secrets,
 }
 
 /// The file of a plan or a part that belongs to an effect.
@@ -54,7 +58,7 @@ pub(crate) fn plan_name(effect: EffectId) -> String {
 impl Doer {
     /// Carries an activity out and says how it ended; `cancel` ends it and all it started.
     pub(crate) async fn carry_out(&self, job: Job, cancel: &CancellationToken) -> Report {
-        let Job { effect, activity, context, depot, folder } = job;
+        let Job { effect, activity, context, depot, folder, .. } = job;
         let root = self.root.as_deref();
         let task = match render::render(effect, &activity.kind, &context, root) {
             Ok(task) => task,

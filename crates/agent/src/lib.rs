@@ -22,6 +22,7 @@ pub mod local;
 mod logs;
 mod note;
 pub mod run;
+mod secrets;
 pub mod state;
 pub mod status;
 mod transfer;

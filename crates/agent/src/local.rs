@@ -20,6 +20,7 @@ use crate::clock::{NoChance, now, random};
 use crate::driver;
 use crate::effect::{Doer, Job};
 use crate::effects::Effects;
+use crate::secrets::Secrets;
 
 /// What shall be run.
 #[derive(Debug, Clone)]
@@ -172,7 +173,9 @@ fn act(
             Order::Begin { effect, activity, .. } => {
                 let Some(found) = run.workflow().activities.get(&activity) else { continue };
                 let (activity, context) = (found.clone(), run.context());
-                effects.begin(Job { effect, activity, context, depot: None, folder: None });
+                let run_as = run.run_as(effect).cloned();
+                let (depot, folder, secrets) = (None, None, Secrets::default());
+                effects.begin(Job { effect, activity, context, depot, folder, run_as, secrets });
             }
             Order::Recover { effect, .. } => effects.recover(effect),
             Order::Interrupt { effect, .. } => effects.interrupt(effect),

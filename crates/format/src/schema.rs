@@ -149,7 +149,6 @@ fn value(shape: Shape, may_be_null: bool) -> Value {
             "propertyNames": { "pattern": NAME },
             "additionalProperties": { "$ref": "#/$defs/activity" },
         }),
-        Shape::Any => json!({}),
     }
 }
 

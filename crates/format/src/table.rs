@@ -58,8 +58,6 @@ pub(crate) enum Shape {
     Transitions,
     /// Names to activities.
     Activities,
-    /// Anything: the parameters of activities of later versions.
-    Any,
 }
 
 /// What a parameter is when it is not written.
@@ -199,10 +197,6 @@ const fn later(
     parameters: &'static [Parameter],
 ) -> Activity {
     Activity { name, about, parameters, is_later: true }
-}
-
-const fn any(name: &'static str, about: &'static str) -> Parameter {
-    parameter(name, Shape::Any, Preset::Absent, about)
 }
 
 pub(crate) const ACTIVITIES: &[Activity] = &[
@@ -373,26 +367,143 @@ pub(crate) const ACTIVITIES: &[Activity] = &[
     ),
     activity("create_folders", "Creates folders and those above them.", &[FOLDERS, ON_SERVER]),
     activity("delete_folders", "Deletes folders.", &[FOLDERS, RECURSIVE, FORCE, ON_SERVER]),
-    later(
+    activity(
+        "choose",
+        "Goes on by a value: the event is what the value renders to, such as `true` or `linux`.",
+        &[parameter(
+            "value",
+            Shape::Text,
+            Preset::Required,
+            "What decides: `{{ agent.present }}`, `{{ computer.os }}`.",
+        )],
+    ),
+    activity(
         "impersonate",
-        "Later activities of the run act as a given user. Not in this version.",
+        "Later `execute`, `registry` and `script` of this branch act as a user of the target.",
         &[
-            any("user", "The user, or `@LoggedOnUser`."),
-            any("domain", "The user's domain."),
-            any("password", "The user's password."),
+            parameter(
+                "user",
+                Shape::Text,
+                Preset::Absent,
+                "The user, or `@LoggedOnUser`; without one the agent itself again.",
+            ),
+            parameter("domain", Shape::Text, Preset::Absent, "The user's domain."),
+            parameter(
+                "secret",
+                Shape::Plain,
+                Preset::Absent,
+                "The name under which the server keeps the password.",
+            ),
         ],
     ),
-    later(
+    activity(
         "shutdown",
-        "Shuts the target down or restarts it. Not in this version.",
-        &[any("method", "`restart` or `shutdown`.")],
+        "Restarts the target, after which the run goes on, or switches it off.",
+        &[
+            parameter(
+                "method",
+                Shape::Choice(&["restart", "shutdown"]),
+                Preset::Required,
+                "`restart`, or `shutdown` to switch it off.",
+            ),
+            parameter("delay", Shape::Span, Preset::Nothing, "How long to wait before: `1m`."),
+            parameter("message", Shape::Text, Preset::Absent, "What whoever is logged on is told."),
+            parameter(
+                "force",
+                Shape::Switch,
+                Preset::Switch(false),
+                "Even when programs hold it up.",
+            ),
+        ],
     ),
-    later("registry", "Operations on the Windows registry. Not in this version.", &[]),
-    later("script", "A script with events of its own. Not in this version.", &[]),
+    activity(
+        "registry",
+        "Tests and changes the Windows registry; all of the script, or nothing of it.",
+        &[parameter(
+            "script",
+            Shape::Text,
+            Preset::Required,
+            "Keys and values as in `.reg` files, and tests: `[HKLM\\Software\\Viewer]?`.",
+        )],
+    ),
+    activity(
+        "script",
+        "Carries out JavaScript on the target; it may return the name of the event.",
+        &[
+            parameter("code", Shape::Plain, Preset::Required, "The script."),
+            parameter(
+                "memory",
+                Shape::Count,
+                Preset::Count(64),
+                "The memory it may use, in megabytes.",
+            ),
+            parameter(
+                "operations",
+                Shape::Count,
+                Preset::Count(10_000),
+                "How often it may call functions of Deskhand.",
+            ),
+        ],
+    ),
     later("application", "Brings an application to the target. Not in this version.", &[]),
-    later("wake_on_lan", "Wakes the target over the network. Not in this version.", &[]),
-    later("action", "Carries out an action of the server. Not in this version.", &[]),
-    later("message", "Sends a message to people. Not in this version.", &[]),
+    activity(
+        "wake_on_lan",
+        "Wakes the target over the network and waits until it shows itself.",
+        &[
+            parameter(
+                "address",
+                Shape::Text,
+                Preset::Absent,
+                "The physical address; that of the computer unless given.",
+            ),
+            parameter(
+                "through",
+                Shape::Choice(&["any", "server", "neighbour"]),
+                Preset::Word("any"),
+                "Who sends the packet: the server, an agent awake in the same subnet, or both.",
+            ),
+            parameter("port", Shape::Count, Preset::Count(9), "The port it is sent to."),
+        ],
+    ),
+    activity(
+        "action",
+        "Carries out a named action of the server, such as starting another workflow.",
+        &[
+            parameter("name", Shape::Text, Preset::Required, "The action's name."),
+            parameter(
+                "parameters",
+                Shape::Environment,
+                Preset::Nothing,
+                "What the action is told.",
+            ),
+            parameter(
+                "wait",
+                Shape::Switch,
+                Preset::Switch(true),
+                "Wait for the deployment that it starts; its outcome decides the event.",
+            ),
+        ],
+    ),
+    activity(
+        "message",
+        "Sends a message to people or programs.",
+        &[
+            parameter(
+                "channel",
+                Shape::Choice(&["internal", "mail", "webhook"]),
+                Preset::Word("internal"),
+                "How it is sent.",
+            ),
+            parameter(
+                "to",
+                Shape::Texts,
+                Preset::Nothing,
+                "Mail addresses, or names of webhooks; several in one text with `;`.",
+            ),
+            parameter("subject", Shape::Text, Preset::Required, "The subject."),
+            parameter("text", Shape::Text, Preset::Word(""), "The text."),
+        ],
+    ),
 ];
 
 pub(crate) fn activity_named(name: &str) -> Option<&'static Activity> {

@@ -196,7 +196,7 @@ impl World {
     fn agent_acts(&mut self, agent: usize, order: TakerOrder) {
         match order {
             TakerOrder::Send(message) => self.send_to_server(agent, &message),
-            TakerOrder::Begin { effect, activity, workflow, context } => {
+            TakerOrder::Begin { effect, activity, workflow, context, .. } => {
                 self.agent_begins(agent, effect, &activity, &workflow, &context);
             }
             TakerOrder::Recover { effect } | TakerOrder::Interrupt { effect } => {

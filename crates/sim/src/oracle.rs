@@ -76,7 +76,7 @@ pub fn report(kind: &Kind, event: &Event) -> Report {
         })
         .collect();
     // An Execution that ends well says `ok`, unless the workflow names its code.
-    Report { event: event.clone(), outputs, note: None }
+    Report { outputs, ..Report::of(event.clone()) }
 }
 
 /// Renders what the activity is given, as its doer would; the error ends it.

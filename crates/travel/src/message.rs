@@ -19,6 +19,8 @@ pub struct Give {
     /// The definition as it was hashed.
     pub definition: Arc<[u8]>,
     pub variables: Arc<BTreeMap<String, String>>,
+    /// What the definition needs kept secret, by name, sealed to this agent.
+    pub secrets: BTreeMap<String, Vec<u8>>,
     /// The journal so far; its last record is this giving.
     pub frames: Vec<Vec<u8>>,
     /// What is left of the times of what is in progress.

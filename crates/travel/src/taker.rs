@@ -14,7 +14,7 @@ use trust::{Granted, Presented, Recipient, Spending, Spent, TrustDocument, Use, 
 use workflow::journal::{Chain, Recovered};
 use workflow::{
     ActivityName, Context, Control, EffectId, Epoch, Input, Order, Owner, Phase, Place, Record,
-    Report, Run, Side, Workflow,
+    Report, Run, RunAs, Side, Workflow,
 };
 
 use crate::{Give, Holding, REPEAT_AFTER, ToAgent, ToServer};
@@ -44,6 +44,8 @@ pub struct Package {
     pub leaf: Vec<u8>,
     pub definition: Arc<[u8]>,
     pub variables: Arc<BTreeMap<String, String>>,
+    /// Sealed to this agent, by name.
+    pub secrets: BTreeMap<String, Vec<u8>>,
 }
 
 /// A run as it was found on disk.
@@ -103,6 +105,7 @@ pub enum TakerOrder {
         activity: ActivityName,
         workflow: Arc<Workflow>,
         context: Box<Context>,
+        run_as: Option<RunAs>,
     },
     /// End what a dead agent left running for the effect, then report `interrupted`.
     Recover {
@@ -425,6 +428,7 @@ impl Taker {
                     activity,
                     workflow: held.run.workflow().clone(),
                     context: Box::new(held.run.context()),
+                    run_as: held.run.run_as(effect).cloned(),
                 },
                 Order::Recover { effect, .. } => TakerOrder::Recover { effect },
                 Order::Interrupt { effect, side: Side::Server } => {
@@ -474,6 +478,11 @@ impl Taker {
                 self.orders.push_back(TakerOrder::Send(ask));
             }
         }
+    }
+
+    /// A secret of `run`, sealed to this agent.
+    pub fn sealed_secrets(&self, run: RunId) -> BTreeMap<String, Vec<u8>> {
+        self.runs.get(&run).map(|held| held.package.secrets.clone()).unwrap_or_default()
     }
 
     /// The digest that content may be drawn from for `run`, as its warrant says.

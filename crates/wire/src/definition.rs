@@ -43,6 +43,14 @@ pub fn capabilities() -> BTreeSet<String> {
         "delete_files",
         "create_folders",
         "delete_folders",
+        "choose",
+        "impersonate",
+        "shutdown",
+        "registry",
+        "script",
+        "wake_on_lan",
+        "action",
+        "message",
     ];
     all.into_iter().map(str::to_owned).collect()
 }

@@ -259,6 +259,7 @@ fn read_to_agent(content: PbServerContent) -> Result<ToAgent, MessageError> {
             report: Report {
                 event: answer.event.parse().map_err(|_| MessageError::Field("event"))?,
                 outputs: answer.outputs.into_iter().collect(),
+                variables: BTreeMap::new(),
                 note: answer.note,
             },
         },
@@ -351,6 +352,7 @@ fn put_give(give: Give) -> PbGive {
         proof: give.proof,
         definition: give.definition.to_vec(),
         variables: give.variables.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        secrets: give.secrets.into_iter().collect(),
         frames: give.frames,
         remaining: give.remaining.into_iter().map(remaining).collect(),
     }
@@ -371,6 +373,7 @@ fn read_give(give: PbGive) -> Result<Give, MessageError> {
         proof: give.proof,
         definition: give.definition.into(),
         variables: Arc::new(give.variables.into_iter().collect::<BTreeMap<_, _>>()),
+        secrets: give.secrets.into_iter().collect(),
         frames: give.frames,
         remaining: give.remaining.into_iter().map(remaining).collect(),
     })

@@ -65,7 +65,8 @@ fn from_agents() -> Vec<FromAgent> {
 }
 
 fn from_servers() -> Vec<FromServer> {
-    let report = Report { event: Event::Exit(3), outputs: facts(), note: Some("why".into()) };
+    let report =
+        Report { outputs: facts(), note: Some("why".into()), ..Report::of(Event::Exit(3)) };
     let remaining = Remaining { visit: Visit(1), until: Some(Span::from_secs(2)), deadline: None };
     vec![
         FromServer::Welcome { protocol: 1, server: "s".into(), trust: Some(vec![1]) },
@@ -84,6 +85,7 @@ fn from_servers() -> Vec<FromServer> {
             proof: vec![4],
             definition: Arc::from([5u8].as_slice()),
             variables: Arc::new(facts()),
+            secrets: BTreeMap::from([("password".into(), vec![9])]),
             frames: vec![vec![6]],
             remaining: vec![remaining],
         }))),
@@ -105,6 +107,7 @@ fn package() -> Package {
         leaf: vec![3],
         definition: Arc::from([5u8].as_slice()),
         variables: Arc::new(facts()),
+        secrets: BTreeMap::from([("password".into(), vec![9])]),
     }
 }
 

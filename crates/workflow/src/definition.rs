@@ -122,10 +122,115 @@ pub enum Kind {
         force: bool,
         on_server: bool,
     },
-    /// Known to the schema, not carried out by this version; the name as written (`registry` …).
+    /// Goes on by a value: the event is what it renders to (`true`, `linux`).
+    Choose {
+        value: Template,
+    },
+    Impersonate(Impersonate),
+    Shutdown(Shutdown),
+    /// Tests and changes of the Windows registry, as one transaction.
+    Registry {
+        script: Template,
+    },
+    Script(Script),
+    WakeOnLan(WakeOnLan),
+    Action(Action),
+    Message(Message),
+    /// Known to the schema, not carried out by this version; the name as written (`application`).
     NotYet {
         name: String,
     },
+}
+
+/// Who later Executions, Registry activities and Scripts of this branch act as (AC-08).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impersonate {
+    /// `@LoggedOnUser` for whoever is at the machine; none for the agent itself again.
+    pub user: Option<Template>,
+    pub domain: Option<Template>,
+    /// The name under which the server keeps the password.
+    pub secret: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shutdown {
+    pub method: ShutdownMethod,
+    pub delay: Span,
+    /// Shown to whoever is logged on.
+    pub message: Option<Template>,
+    /// Even when programs have unsaved work.
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShutdownMethod {
+    Restart,
+    PowerOff,
+}
+
+/// JavaScript on the target (AC-21).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Script {
+    pub code: String,
+    pub memory_mb: u32,
+    /// Calls of the script to the outside.
+    pub operations: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct WakeOnLan {
+    /// The physical address; the computer's own unless given.
+    pub address: Option<Template>,
+    pub through: WakeThrough,
+    pub port: u32,
+}
+
+/// Who sends the packet that wakes a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeThrough {
+    Any,
+    Server,
+    /// An agent that is awake in the same subnet.
+    Neighbour,
+}
+
+/// A named action of the server (AC-22).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    pub name: Template,
+    pub parameters: BTreeMap<String, Template>,
+    /// Wait for the deployment that it starts.
+    pub wait: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub channel: Channel,
+    /// Each may name several, separated by `;`.
+    pub to: Vec<Template>,
+    pub subject: Template,
+    pub text: Template,
+}
+
+/// How a message reaches people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// Kept by the server for whoever administers it.
+    Internal,
+    Mail,
+    Webhook,
+}
+
+impl Channel {
+    pub const ALL: [Self; 3] = [Self::Internal, Self::Mail, Self::Webhook];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -231,6 +336,14 @@ impl Kind {
             Self::DeleteFiles { .. } => "delete_files",
             Self::CreateFolders { .. } => "create_folders",
             Self::DeleteFolders { .. } => "delete_folders",
+            Self::Choose { .. } => "choose",
+            Self::Impersonate(_) => "impersonate",
+            Self::Shutdown(_) => "shutdown",
+            Self::Registry { .. } => "registry",
+            Self::Script(_) => "script",
+            Self::WakeOnLan(_) => "wake_on_lan",
+            Self::Action(_) => "action",
+            Self::Message(_) => "message",
             Self::NotYet { name } => name,
         }
     }
@@ -244,10 +357,17 @@ impl Kind {
             | Self::Jump { .. }
             | Self::Empty
             | Self::Synchronization
-            | Self::Wait { .. } => Side::Any,
-            Self::Execute(_) | Self::Upload { .. } | Self::Download(_) | Self::NotYet { .. } => {
-                Side::Target
-            }
+            | Self::Wait { .. }
+            | Self::Choose { .. } => Side::Any,
+            Self::Execute(_)
+            | Self::Upload { .. }
+            | Self::Download(_)
+            | Self::Impersonate(_)
+            | Self::Shutdown(_)
+            | Self::Registry { .. }
+            | Self::Script(_)
+            | Self::NotYet { .. } => Side::Target,
+            Self::WakeOnLan(_) | Self::Action(_) | Self::Message(_) => Side::Server,
             Self::Move(files) | Self::Copy(files) => by(files.on_server),
             Self::Rename(rename) => by(rename.on_server),
             Self::DeleteFiles { on_server, .. }
@@ -257,9 +377,20 @@ impl Kind {
     }
 
     /// Whether an interrupted activity may be carried out again from the beginning: transfers,
-    /// copies, creating and deleting may; what has effects of its own never is.
+    /// copies, creating and deleting may; what has effects of its own never is. A Shutdown
+    /// remembers which start of the machine it was for, a Registry activity what it has changed.
     pub fn can_be_redone(&self) -> bool {
-        !matches!(self, Self::Execute(_) | Self::Rename(_) | Self::NotYet { .. })
+        !matches!(self, Self::Execute(_) | Self::Rename(_) | Self::Script(_) | Self::NotYet { .. })
+    }
+
+    /// Nothing of it goes on at the target or the server but waiting.
+    pub fn only_waits(&self) -> bool {
+        matches!(self, Self::Wait { .. } | Self::WakeOnLan(_) | Self::Action(_))
+    }
+
+    /// It switches the machine off.
+    pub fn powers_off(&self) -> bool {
+        matches!(self, Self::Shutdown(shutdown) if shutdown.method == ShutdownMethod::PowerOff)
     }
 
     /// Whether an activity of this kind can emit `event` at all.
@@ -271,8 +402,11 @@ impl Kind {
                     | Self::Failure { .. }
                     | Self::Retry { .. }
                     | Self::Jump { .. }
+                    | Self::Choose { .. }
             ),
-            Event::Error => self.side() != Side::Any || matches!(self, Self::Wait { .. }),
+            Event::Error => {
+                self.side() != Side::Any || matches!(self, Self::Wait { .. } | Self::Choose { .. })
+            }
             Event::NoFile => matches!(
                 self,
                 Self::Upload { .. }
@@ -284,8 +418,13 @@ impl Kind {
             ),
             Event::Exit(_) => matches!(self, Self::Execute(_)),
             Event::Timeout => self.side() != Side::Any || matches!(self, Self::Wait { .. }),
-            Event::Interrupted => self.side() == Side::Target && !self.can_be_redone(),
-            Event::Named(_) => matches!(self, Self::NotYet { .. }),
+            Event::Interrupted => {
+                let never_again = self.side() == Side::Target && !self.can_be_redone();
+                never_again || matches!(self, Self::Action(_))
+            }
+            Event::Named(_) => {
+                matches!(self, Self::Script(_) | Self::Choose { .. } | Self::NotYet { .. })
+            }
         }
     }
 
@@ -296,6 +435,12 @@ impl Kind {
             Self::Upload { .. } | Self::Download(_) => &["files", "bytes", "skipped"],
             Self::Move(_) | Self::Copy(_) => &["files", "skipped"],
             Self::DeleteFiles { .. } => &["files"],
+            Self::Impersonate(_) => &["user", "domain"],
+            Self::Registry { .. } => &["changes"],
+            Self::Script(_) => &["result"],
+            Self::WakeOnLan(_) => &["was_awake", "seconds"],
+            Self::Action(_) => &["deployment", "outcome", "stdout", "exit_code", "status", "body"],
+            Self::Message(_) => &["id"],
             _ => &[],
         }
     }
@@ -321,10 +466,29 @@ impl Kind {
             Self::CreateFolders { folders, .. } | Self::DeleteFolders { folders, .. } => {
                 folders.templates().into_iter().map(|text| ("folders", text)).collect()
             }
+            Self::Choose { value } => vec![("value", value)],
+            Self::Impersonate(who) => {
+                let domain = who.domain.iter().map(|text| ("domain", text));
+                who.user.iter().map(|text| ("user", text)).chain(domain).collect()
+            }
+            Self::Shutdown(shutdown) => {
+                shutdown.message.iter().map(|text| ("message", text)).collect()
+            }
+            Self::Registry { script } => vec![("script", script)],
+            Self::WakeOnLan(wake) => wake.address.iter().map(|text| ("address", text)).collect(),
+            Self::Action(action) => {
+                let parameters = action.parameters.values().map(|text| ("parameters", text));
+                std::iter::once(("name", &action.name)).chain(parameters).collect()
+            }
+            Self::Message(message) => {
+                let to = message.to.iter().map(|text| ("to", text));
+                to.chain([("subject", &message.subject), ("text", &message.text)]).collect()
+            }
             Self::Retry { .. }
             | Self::Jump { .. }
             | Self::Empty
             | Self::Synchronization
+            | Self::Script(_)
             | Self::NotYet { .. } => Vec::new(),
         }
     }
@@ -356,6 +520,16 @@ impl Workflow {
     /// when it lacks one instead of ignoring what it does not know.
     pub fn capabilities(&self) -> BTreeSet<String> {
         self.activities.values().map(|activity| activity.kind.name().to_owned()).collect()
+    }
+
+    /// Names of the secrets that its activities use.
+    pub fn secrets(&self) -> BTreeSet<&str> {
+        let kinds = self.activities.values().map(|activity| &activity.kind);
+        let used = kinds.filter_map(|kind| match kind {
+            Kind::Impersonate(who) => who.secret.as_deref(),
+            _ => None,
+        });
+        used.collect()
     }
 
     /// What `activity` emits when it ends with `event`: the most specific event that it names. An

@@ -13,7 +13,9 @@ use model::{Outcome, RunId, Span, Timestamp};
 
 use crate::context::wait_until;
 use crate::journal::FRAME_BYTES_MAX;
-use crate::record::{Cause, Control, EffectId, Epoch, Place, Record, Remaining, Report, Visit};
+use crate::record::{
+    Cause, Control, EffectId, Epoch, Place, Record, Remaining, Report, RunAs, Visit,
+};
 use crate::state::{
     Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, ends_run, is_instant,
 };
@@ -152,7 +154,13 @@ impl Run {
         context.run.insert("id".into(), self.id.to_string());
         context.run.insert("attempt".into(), self.state.attempt().to_string());
         context.outputs.clone_from(self.state.outputs());
+        context.variables.extend(self.state.variables().clone());
         context
+    }
+
+    /// Who an activity in progress acts as; the agent itself when nobody is named.
+    pub fn run_as(&self, effect: EffectId) -> Option<&RunAs> {
+        self.state.in_progress().get(&effect.visit)?.run_as.as_ref()
     }
 
     /// Some branch can only go on at the target, and the run is at the server.
@@ -409,8 +417,11 @@ impl Run {
     fn due_event(&self, progress: &Progress, now: Timestamp) -> Option<Event> {
         let until = progress.until.filter(|at| *at <= now);
         let deadline = progress.deadline.filter(|at| *at <= now);
-        let is_wait = matches!(self.kind(&progress.activity), Some(Kind::Wait { .. }));
+        let kind = self.kind(&progress.activity);
+        let is_wait = matches!(kind, Some(Kind::Wait { .. }));
         match (until, deadline) {
+            // Its owner died before it said so: it is chosen again.
+            _ if let Some(Kind::Choose { value }) = kind => Some(self.chosen(value).event),
             // How long it lasts could not be told, and its owner died before it said so.
             _ if is_wait && progress.until.is_none() => Some(Event::Error),
             (Some(until), Some(deadline)) if deadline < until => Some(Event::Timeout),

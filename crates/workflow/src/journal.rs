@@ -285,7 +285,7 @@ fn put_cause(out: &mut Writer, cause: &Cause) {
 
 /// A report's bytes: also how results of effects are remembered and answered.
 pub fn put_report(out: &mut Writer, report: &Report) {
-    out.text(&report.event.to_string()).map(&report.outputs);
+    out.text(&report.event.to_string()).map(&report.outputs).map(&report.variables);
     out.option(report.note.as_ref(), |out, text| _ = out.text(text));
 }
 
@@ -297,7 +297,12 @@ pub fn put_remaining(out: &mut Writer, rest: &Remaining) {
 
 /// Reads what [`put_report`] wrote.
 pub fn read_report(from: &mut Reader<'_>) -> Result<Report, CodecError> {
-    Ok(Report { event: read_event(from)?, outputs: from.map()?, note: from.option(Reader::text)? })
+    Ok(Report {
+        event: read_event(from)?,
+        outputs: from.map()?,
+        variables: from.map()?,
+        note: from.option(Reader::text)?,
+    })
 }
 
 /// Reads what [`put_remaining`] wrote.

@@ -16,12 +16,13 @@ mod state;
 pub use check::{Finding, Severity, Site, check, closest, code};
 pub use context::{Context, RenderError, Template, TemplateError};
 pub use definition::{
-    Activity, ActivityName, Command, Execute, FileMove, FolderList, Kind, Logging, NameError,
-    OneRename, Side, Transfer, Visibility, Workflow,
+    Action, Activity, ActivityName, Channel, Command, Execute, FileMove, FolderList, Impersonate,
+    Kind, Logging, Message, NameError, OneRename, Script, Shutdown, ShutdownMethod, Side, Transfer,
+    Visibility, WakeOnLan, WakeThrough, Workflow,
 };
 pub use engine::{Input, Order, Refused, ReplayError, Run, Why};
 pub use event::{Event, ParseEventError};
 pub use record::{
-    Cause, Control, EffectId, Epoch, Outputs, Place, Record, Remaining, Report, Visit,
+    Cause, Control, EffectId, Epoch, Outputs, Place, Record, Remaining, Report, RunAs, Visit,
 };
 pub use state::{Arrival, Impossible, Owner, Phase, Progress, RECORDS_MAX, State, Step};

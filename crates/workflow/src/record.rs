@@ -45,17 +45,40 @@ pub type Outputs = BTreeMap<String, String>;
 pub struct Report {
     pub event: Event,
     pub outputs: Outputs,
+    /// What a script set of the run's variables.
+    pub variables: BTreeMap<String, String>,
     /// What people are told: the error, in a sentence.
     pub note: Option<String>,
 }
 
 impl Report {
     pub fn of(event: Event) -> Self {
-        Self { event, outputs: Outputs::new(), note: None }
+        Self { event, outputs: Outputs::new(), variables: BTreeMap::new(), note: None }
     }
 
     pub fn error(note: impl Into<String>) -> Self {
-        Self { event: Event::Error, outputs: Outputs::new(), note: Some(note.into()) }
+        Self { note: Some(note.into()), ..Self::of(Event::Error) }
+    }
+}
+
+/// Who later activities of a branch act as, as an Impersonate found him.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunAs {
+    pub user: String,
+    /// Empty where there is none.
+    pub domain: String,
+    /// The name under which the password is kept; none for whoever is logged on.
+    pub secret: Option<String>,
+}
+
+impl RunAs {
+    /// Nobody: branches of different users were joined, and none of them counts.
+    pub fn nobody() -> Self {
+        Self { user: String::new(), domain: String::new(), secret: None }
+    }
+
+    pub fn is_nobody(&self) -> bool {
+        self.user.is_empty()
     }
 }
 

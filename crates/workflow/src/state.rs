@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use model::{Outcome, Timestamp};
 
-use crate::record::{Cause, Control, Epoch, Outputs, Place, Record, Report, Visit};
-use crate::{ActivityName, Event, Kind, Side, Workflow};
+use crate::record::{Cause, Control, Epoch, Outputs, Place, Record, Report, RunAs, Visit};
+use crate::{ActivityName, Event, Impersonate, Kind, Side, Workflow};
 
 /// Records a run may have, so that a loop cannot fill a disk.
 pub const RECORDS_MAX: u64 = 100_000;
@@ -60,8 +60,12 @@ pub struct Progress {
     pub began: Timestamp,
     pub until: Option<Timestamp>,
     pub deadline: Option<Timestamp>,
+    /// Nothing of it goes on but waiting.
+    pub is_only_waiting: bool,
     /// It is being ended and will end with this event.
     pub stopping: Option<Event>,
+    /// Who its branch acts as; the agent itself unless an Impersonate came before.
+    pub run_as: Option<RunAs>,
 }
 
 /// A transition that fired and whose activity has not yet taken it.
@@ -69,6 +73,8 @@ pub struct Progress {
 pub struct Arrival {
     pub to: ActivityName,
     pub by: Option<Cause>,
+    /// Who the branch acts as from here on.
+    pub run_as: Option<RunAs>,
 }
 
 /// One visit, for people: the path a run took.
@@ -111,6 +117,8 @@ pub struct State {
     in_progress: BTreeMap<Visit, Progress>,
     arrivals: VecDeque<Arrival>,
     outputs: BTreeMap<ActivityName, Outputs>,
+    /// What scripts set in this pass.
+    variables: BTreeMap<String, String>,
     unhandled: Vec<Cause>,
     last_order: u64,
     path: Vec<Step>,
@@ -131,6 +139,7 @@ impl Default for State {
             in_progress: BTreeMap::new(),
             arrivals: VecDeque::new(),
             outputs: BTreeMap::new(),
+            variables: BTreeMap::new(),
             unhandled: Vec::new(),
             last_order: 0,
             path: Vec::new(),
@@ -180,6 +189,11 @@ impl State {
         &self.outputs
     }
 
+    /// What scripts set in this pass; these values count instead of those the run began with.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     /// Errors that no transition took.
     pub fn unhandled(&self) -> &[Cause] {
         &self.unhandled
@@ -213,7 +227,7 @@ impl State {
     /// Nothing but Waits is in progress: such a run takes no slot.
     pub fn only_waits(&self) -> bool {
         !self.in_progress.is_empty()
-            && self.in_progress.values().all(|progress| progress.until.is_some())
+            && self.in_progress.values().all(|progress| progress.is_only_waiting)
     }
 
     /// What is still missing for `join` to go on, counting arrivals not yet taken.
@@ -254,12 +268,21 @@ impl State {
                 if place == Place::Target {
                     self.owner = Owner::Target(Epoch(0));
                 }
-                self.arrivals.push_back(Arrival { to: workflow.start.clone(), by: None });
+                self.arrive_at_start(workflow);
             }
             Record::Began { visit, activity, by, at, until, deadline } => {
-                self.take_arrival(&activity, by.as_ref());
+                let run_as = self.take_arrival(&activity, by.as_ref()).flatten();
                 self.enter(visit, &activity, at);
-                let progress = Progress { activity, began: at, until, deadline, stopping: None };
+                let kind = workflow.activities.get(&activity).map(|found| &found.kind);
+                let progress = Progress {
+                    activity,
+                    began: at,
+                    until,
+                    deadline,
+                    is_only_waiting: kind.is_some_and(Kind::only_waits),
+                    stopping: None,
+                    run_as,
+                };
                 self.in_progress.insert(visit, progress);
             }
             Record::Passed { visit, activity, by, at } => {
@@ -285,8 +308,9 @@ impl State {
                 self.phase = Phase::Going;
                 self.attempt = attempt;
                 self.outputs.clear();
+                self.variables.clear();
                 self.unhandled.clear();
-                self.arrivals.push_back(Arrival { to: workflow.start.clone(), by: None });
+                self.arrive_at_start(workflow);
             }
             Record::Controlled { number, control, .. } => {
                 self.last_order = number;
@@ -312,6 +336,11 @@ impl State {
                 self.arrivals.clear();
             }
         }
+    }
+
+    fn arrive_at_start(&mut self, workflow: &Workflow) {
+        let to = workflow.start.clone();
+        self.arrivals.push_back(Arrival { to, by: None, run_as: None });
     }
 
     /// An activity that ends the run or the pass, for the path: it began and ended at once.
@@ -345,11 +374,10 @@ impl State {
         }
     }
 
-    fn take_arrival(&mut self, to: &ActivityName, by: Option<&Cause>) {
-        let found = self.arrivals.iter().position(|a| &a.to == to && a.by.as_ref() == by);
-        if let Some(index) = found {
-            self.arrivals.remove(index);
-        }
+    /// Who the branch that arrived acts as; nothing where none arrived.
+    fn take_arrival(&mut self, to: &ActivityName, by: Option<&Cause>) -> Option<Option<RunAs>> {
+        let found = self.arrivals.iter().position(|a| &a.to == to && a.by.as_ref() == by)?;
+        self.arrivals.remove(found).map(|arrival| arrival.run_as)
     }
 
     fn pass(
@@ -361,45 +389,71 @@ impl State {
         at: Timestamp,
     ) {
         let kind = workflow.activities.get(activity).map(|found| &found.kind);
-        match kind {
+        let joined: Vec<Option<RunAs>> = match kind {
             Some(Kind::Synchronization) => {
-                if by.is_none() {
-                    self.take_arrival(activity, None);
-                }
-                for cause in incoming(workflow, activity) {
-                    self.take_arrival(activity, Some(&cause));
-                }
+                let causes = incoming(workflow, activity).into_iter().map(Some);
+                let all = by.is_none().then_some(None).into_iter().chain(causes);
+                all.filter_map(|cause| self.take_arrival(activity, cause.as_ref())).collect()
             }
-            _ => self.take_arrival(activity, by),
-        }
+            _ => self.take_arrival(activity, by).into_iter().collect(),
+        };
+        let is_one = joined.windows(2).all(|two| two[0] == two[1]);
+        let run_as = match joined.into_iter().next() {
+            Some(run_as) if is_one => run_as,
+            Some(_) => Some(RunAs::nobody()),
+            None => None,
+        };
         self.enter(visit, activity, at);
         self.leave(visit, Event::Ok, None, at);
         if let Some(Kind::Jump { to }) = kind {
             let by = Some(Cause { activity: activity.clone(), event: Event::Ok });
-            self.arrivals.push_back(Arrival { to: to.clone(), by });
+            self.arrivals.push_back(Arrival { to: to.clone(), by, run_as: run_as.clone() });
         }
-        self.fire(workflow, activity, &Event::Ok);
+        self.fire(workflow, activity, &Event::Ok, run_as.as_ref());
     }
 
     fn end(&mut self, workflow: &Workflow, visit: Visit, report: Report, at: Timestamp) {
         let Some(progress) = self.in_progress.remove(&visit) else { return };
         self.leave(visit, report.event.clone(), report.note, at);
         if self.phase == Phase::Going {
+            let run_as = match workflow.activities.get(&progress.activity).map(|a| &a.kind) {
+                Some(Kind::Impersonate(who)) if report.event == Event::Ok => {
+                    found_user(who, &report.outputs)
+                }
+                _ => progress.run_as,
+            };
             self.outputs.insert(progress.activity.clone(), report.outputs);
-            self.fire(workflow, &progress.activity, &report.event);
+            self.variables.extend(report.variables);
+            self.fire(workflow, &progress.activity, &report.event, run_as.as_ref());
         }
     }
 
     /// Owes an arrival to each activity that the transitions of `event` lead to.
-    fn fire(&mut self, workflow: &Workflow, activity: &ActivityName, event: &Event) {
+    fn fire(
+        &mut self,
+        workflow: &Workflow,
+        activity: &ActivityName,
+        event: &Event,
+        run_as: Option<&RunAs>,
+    ) {
         if let Some((event, to)) = workflow.successors(activity, event) {
             let cause = Cause { activity: activity.clone(), event };
-            self.arrivals
-                .extend(to.iter().map(|to| Arrival { to: to.clone(), by: Some(cause.clone()) }));
+            self.arrivals.extend(to.iter().map(|to| Arrival {
+                to: to.clone(),
+                by: Some(cause.clone()),
+                run_as: run_as.cloned(),
+            }));
         } else if event.fallback().unwrap_or_else(|| event.clone()) == Event::Error {
             self.unhandled.push(Cause { activity: activity.clone(), event: event.clone() });
         }
     }
+}
+
+/// Who an Impersonate that ended well found; nobody when it goes back to the agent itself.
+fn found_user(who: &Impersonate, outputs: &Outputs) -> Option<RunAs> {
+    who.user.as_ref()?;
+    let output = |name: &str| outputs.get(name).cloned().unwrap_or_default();
+    Some(RunAs { user: output("user"), domain: output("domain"), secret: who.secret.clone() })
 }
 
 /// All transitions that lead to `activity`, each once; a Jump counts as one on `ok`.

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::Outcome;
 use random::{Life, kinds, name};
-use workflow::{Activity, Event, Input, Kind, Order, Place, Record, Report, Side, Workflow};
+use workflow::{
+    Activity, Event, Input, Kind, Order, Place, Record, Report, ShutdownMethod, Side, Workflow,
+};
 
 /// The kinds that these tests know.
 fn covers(kind: &Kind) -> &'static str {
@@ -33,11 +35,22 @@ fn covers(kind: &Kind) -> &'static str {
         Kind::DeleteFiles { .. } => "delete_files",
         Kind::CreateFolders { .. } => "create_folders",
         Kind::DeleteFolders { .. } => "delete_folders",
+        Kind::Choose { .. } => "choose",
+        Kind::Impersonate(_) => "impersonate",
+        Kind::Shutdown(shutdown) => match shutdown.method {
+            ShutdownMethod::Restart => "restart",
+            ShutdownMethod::PowerOff => "power_off",
+        },
+        Kind::Registry { .. } => "registry",
+        Kind::Script(_) => "script",
+        Kind::WakeOnLan(_) => "wake_on_lan",
+        Kind::Action(_) => "action",
+        Kind::Message(_) => "message",
         Kind::NotYet { .. } => "not_yet",
     }
 }
 
-const KINDS: usize = 17;
+const KINDS: usize = 26;
 
 /// Start goes to the activity; `ok` to `good`, anything else to `bad`.
 fn around(kind: Kind) -> Workflow {

@@ -39,7 +39,7 @@ pub(super) async fn run(
             let mut outputs = outputs(&out, &err);
             outputs.insert("exit_code".into(), code.to_string());
             let note = if code == 0 { None } else { last_line(&err.text()) };
-            Report { event: Event::Exit(code), outputs, note }
+            Report { outputs, note, ..Report::of(Event::Exit(code)) }
         }
         Ok(ExecuteEnd::TimedOut) => Report::of(Event::Timeout),
         Ok(ExecuteEnd::Cancelled) => Report { outputs: outputs(&out, &err), ..interrupted() },

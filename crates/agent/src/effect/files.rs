@@ -47,9 +47,11 @@ pub(super) async fn run(
     match done {
         Ok(Ok(counts)) => report(counts, named),
         Ok(Err(FilesError::File(FileError::Stopped))) => interrupted(),
-        Ok(Err(FilesError::File(error))) if error.is_no_file() => {
-            Report { event: Event::NoFile, outputs: none_of(named), note: Some(error.to_string()) }
-        }
+        Ok(Err(FilesError::File(error))) if error.is_no_file() => Report {
+            outputs: none_of(named),
+            note: Some(error.to_string()),
+            ..Report::of(Event::NoFile)
+        },
         Ok(Err(error)) => Report::error(sentence(&error)),
         Err(error) => Report::error(format!("the agent failed in this activity: {error}")),
     }

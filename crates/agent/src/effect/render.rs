@@ -107,6 +107,9 @@ pub(crate) fn render(
                 force: *force,
             })
         }
+        Kind::Impersonate(_) | Kind::Shutdown(_) | Kind::Registry { .. } | Kind::Script(_) => {
+            Task::NotYet(kind.name().to_owned())
+        }
         Kind::NotYet { name } => Task::NotYet(name.clone()),
         _ => Task::Elsewhere,
     })

@@ -31,6 +31,7 @@ impl Given {
             leaf: b"leaf".to_vec(),
             definition: Arc::from(b"definition".as_slice()),
             variables: Arc::new(BTreeMap::new()),
+            secrets: BTreeMap::new(),
         };
         Self { package, chain: Chain::new(run) }
     }

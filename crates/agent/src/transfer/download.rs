@@ -44,9 +44,9 @@ pub(super) async fn run(transfers: &Transfers, effect: EffectId, download: &Down
     match try_run(transfers, effect, download).await {
         Ok(placed) => Report { outputs: outputs(placed), ..Report::of(Event::Ok) },
         Err(DownloadError::Offer(error)) if error.is_no_file() => Report {
-            event: Event::NoFile,
             outputs: outputs(Placed::default()),
             note: Some(error.to_string()),
+            ..Report::of(Event::NoFile)
         },
         Err(error) => Report::error(sentence(&error)),
     }

@@ -48,9 +48,9 @@ pub(super) async fn run(
     match try_run(transfers, run, root, upload, plan.as_deref()).await {
         Ok(done) => Report { outputs: outputs(done), ..Report::of(Event::Ok) },
         Err(UploadError::Fetch(error)) if error.is_no_file() => Report {
-            event: Event::NoFile,
             outputs: outputs(Fetched::default()),
             note: Some(error.to_string()),
+            ..Report::of(Event::NoFile)
         },
         Err(error) => Report::error(sentence(&error)),
     }

@@ -190,7 +190,7 @@ impl Reader<'_, '_> {
         places.parameters.insert(parameter.name, texts_of(&written.value));
         let is_nothing = written.value.scalar() == Some(Scalar::Null)
             && parameter.preset != Preset::Required
-            && matches!(parameter.shape, Shape::Text | Shape::Span);
+            && matches!(parameter.shape, Shape::Plain | Shape::Text | Shape::Span);
         if is_nothing {
             return Some(values::preset(parameter));
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use model::Span;
 use workflow::{
-    ActivityName, Command, Execute, FileMove, FolderList, Kind, Logging, OneRename, Template,
-    Transfer, Visibility,
+    Action, ActivityName, Channel, Command, Execute, FileMove, FolderList, Impersonate, Kind,
+    Logging, Message, OneRename, Script, Shutdown, ShutdownMethod, Template, Transfer, Visibility,
+    WakeOnLan, WakeThrough,
 };
 
 use super::values::{Argument, Texts, blank};
@@ -23,6 +24,13 @@ impl Arguments {
     fn optional_text(&mut self, name: &str) -> Option<Template> {
         match self.take(name) {
             Argument::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn plain(&mut self, name: &str) -> Option<String> {
+        match self.take(name) {
+            Argument::Plain(text) => Some(text),
             _ => None,
         }
     }
@@ -124,6 +132,26 @@ pub(super) fn build(name: &'static str, arguments: &mut Arguments) -> Option<Kin
             force: arguments.switch("force"),
             on_server: arguments.switch("on_server"),
         },
+        "choose" => Kind::Choose { value: arguments.text("value") },
+        "impersonate" => Kind::Impersonate(Impersonate {
+            user: arguments.optional_text("user"),
+            domain: arguments.optional_text("domain"),
+            secret: arguments.plain("secret"),
+        }),
+        "shutdown" => Kind::Shutdown(shutdown(arguments)),
+        "registry" => Kind::Registry { script: arguments.text("script") },
+        "script" => Kind::Script(Script {
+            code: arguments.plain("code").unwrap_or_default(),
+            memory_mb: arguments.count("memory"),
+            operations: arguments.count("operations"),
+        }),
+        "wake_on_lan" => Kind::WakeOnLan(wake(arguments)),
+        "action" => Kind::Action(Action {
+            name: arguments.text("name"),
+            parameters: arguments.environment("parameters"),
+            wait: arguments.switch("wait"),
+        }),
+        "message" => Kind::Message(message(arguments)),
         later => Kind::NotYet { name: later.to_owned() },
     };
     debug_assert!(arguments.0.is_empty(), "parameters of `{name}` that nothing takes");
@@ -180,5 +208,45 @@ fn folders(arguments: &mut Arguments) -> FolderList {
     match arguments.texts("folders") {
         Texts::One(text) => FolderList::Joined(text),
         Texts::Each(texts) => FolderList::Each(texts),
+    }
+}
+
+fn shutdown(arguments: &mut Arguments) -> Shutdown {
+    Shutdown {
+        method: match arguments.choice("method") {
+            "shutdown" => ShutdownMethod::PowerOff,
+            _ => ShutdownMethod::Restart,
+        },
+        delay: arguments.span("delay").unwrap_or_default(),
+        message: arguments.optional_text("message"),
+        force: arguments.switch("force"),
+    }
+}
+
+fn wake(arguments: &mut Arguments) -> WakeOnLan {
+    WakeOnLan {
+        address: arguments.optional_text("address"),
+        through: match arguments.choice("through") {
+            "server" => WakeThrough::Server,
+            "neighbour" => WakeThrough::Neighbour,
+            _ => WakeThrough::Any,
+        },
+        port: arguments.count("port"),
+    }
+}
+
+fn message(arguments: &mut Arguments) -> Message {
+    let channel = arguments.choice("channel");
+    Message {
+        channel: Channel::ALL
+            .into_iter()
+            .find(|known| known.as_str() == channel)
+            .unwrap_or(Channel::Internal),
+        to: match arguments.texts("to") {
+            Texts::One(text) => vec![text],
+            Texts::Each(texts) => texts,
+        },
+        subject: arguments.text("subject"),
+        text: arguments.text("text"),
     }
 }

@@ -40,6 +40,7 @@ impl Expected {
 /// The value of one parameter.
 pub(super) enum Argument {
     Absent,
+    Plain(String),
     Text(Template),
     Texts(Texts),
     Switch(bool),
@@ -85,6 +86,8 @@ pub(super) fn preset(parameter: &Parameter) -> Argument {
         (Preset::Word(word), _) => Argument::Text(plain(word)),
         (Preset::Nothing, Shape::Span) => Argument::Span(Span::ZERO),
         (Preset::Nothing, Shape::Environment) => Argument::Environment(BTreeMap::new()),
+        (Preset::Nothing, Shape::Texts) => Argument::Texts(Texts::Each(Vec::new())),
+        (Preset::Required, Shape::Plain) => Argument::Plain(String::new()),
         (Preset::Required, Shape::Texts) => Argument::Texts(Texts::One(blank())),
         (Preset::Required, Shape::Text) => Argument::Text(blank()),
         (Preset::Required | Preset::Nothing, _) => Argument::Absent,
@@ -104,7 +107,8 @@ impl Reader<'_, '_> {
     /// told.
     pub(super) fn argument(&mut self, shape: Shape, node: &Node) -> Option<Argument> {
         match shape {
-            Shape::Text | Shape::Plain => self.template(node).map(Argument::Text),
+            Shape::Plain => self.text(node).map(Argument::Plain),
+            Shape::Text => self.template(node).map(Argument::Text),
             Shape::Texts => self.texts(node).map(Argument::Texts),
             Shape::Switch => self.switch(node).map(Argument::Switch),
             Shape::Count => self.count(node).map(Argument::Count),
@@ -112,9 +116,7 @@ impl Reader<'_, '_> {
             Shape::Choice(words) => self.choice(node, words).map(Argument::Choice),
             Shape::Environment => self.environment(node).map(Argument::Environment),
             Shape::Activity => self.activity_name(node).map(Argument::Activity),
-            Shape::Variables | Shape::Transitions | Shape::Activities | Shape::Any => {
-                Some(Argument::Absent)
-            }
+            Shape::Variables | Shape::Transitions | Shape::Activities => Some(Argument::Absent),
         }
     }
 

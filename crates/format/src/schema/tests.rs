@@ -111,7 +111,6 @@ fn samples(shape: Shape) -> (&'static str, Option<&'static str>) {
         Shape::Activity => ("act", Some("'no name'")),
         Shape::Transitions => ("{ ok: act, exit 3: [act, end] }", Some("{ ok: [] }")),
         Shape::Activities => ("{ act: { success: {} } }", Some("{ act: { } }")),
-        Shape::Any => ("anything", None),
     }
 }
 

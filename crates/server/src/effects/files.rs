@@ -137,7 +137,7 @@ fn done(operation: &Operation, counts: Counts) -> Report {
 fn failed(error: &FileError) -> Report {
     let event = if error.is_no_file() { Event::NoFile } else { Event::Error };
     let note = Some(crate::core::chain(error));
-    Report { event, outputs: workflow::Outputs::new(), note }
+    Report { note, ..Report::of(event) }
 }
 
 /// A path of the depot. `\` parts names as well, as people of Windows write it.

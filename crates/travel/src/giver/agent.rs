@@ -333,6 +333,7 @@ impl Giver {
             proof: proof.encode(),
             definition: plan.definition.clone(),
             variables: plan.variables.clone(),
+            secrets: BTreeMap::new(),
             frames: given.frames.clone(),
             remaining: given.run.remaining(now),
         };

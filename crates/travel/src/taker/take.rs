@@ -44,6 +44,7 @@ impl Taker {
             leaf: give.leaf,
             definition: give.definition,
             variables: give.variables,
+            secrets: give.secrets,
         };
         let mut chain = Chain::new(give.run);
         let mut records = Vec::new();

@@ -192,6 +192,8 @@ pub struct PbGive {
     pub frames: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "10")]
     pub remaining: Vec<PbRemaining>,
+    #[prost(map = "string, bytes", tag = "11")]
+    pub secrets: HashMap<String, Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -28,9 +28,11 @@ pub const UNKNOWN_FILTER: &str = "DH-W025";
 pub const ENVIRONMENT_NAME: &str = "DH-W026";
 pub const VARIABLE_TEMPLATE: &str = "DH-W027";
 pub const NOT_A_DURATION: &str = "DH-W028";
+pub const NUMBER: &str = "DH-W029";
+pub const MIXED_USERS: &str = "DH-W030";
 
 /// Every code that [`crate::check`] can give.
-pub const ALL: [&str; 28] = [
+pub const ALL: [&str; 30] = [
     UNKNOWN_ACTIVITY,
     UNREACHABLE,
     UNHANDLED_ERROR,
@@ -59,11 +61,13 @@ pub const ALL: [&str; 28] = [
     ENVIRONMENT_NAME,
     VARIABLE_TEMPLATE,
     NOT_A_DURATION,
+    NUMBER,
+    MIXED_USERS,
 ];
 
 /// Codes that depend on all transitions being known: a reader that could not understand some of a
 /// file leaves them out rather than blaming what is right.
-pub const OF_THE_WHOLE_GRAPH: [&str; 8] = [
+pub const OF_THE_WHOLE_GRAPH: [&str; 9] = [
     UNREACHABLE,
     UNHANDLED_ERROR,
     LONE_SYNCHRONIZATION,
@@ -72,4 +76,5 @@ pub const OF_THE_WHOLE_GRAPH: [&str; 8] = [
     ENDLESS,
     NEVER_BEFORE,
     EMPTY,
+    MIXED_USERS,
 ];

@@ -6,13 +6,16 @@
 
 use super::graph::{Cover, Edge, Graph};
 use super::{Report, Site, code, listed};
-use crate::Kind;
+use std::collections::BTreeSet;
+
+use crate::{Event, Kind};
 
 /// Comparisons after which a synchronization is left to the engine, which says the same later.
 const WORK_MAX: usize = 10_000_000;
 
 pub(super) fn check(graph: &Graph<'_>, report: &mut Report) {
     let comes = what_can_begin(graph);
+    let users = users_of(graph);
     for (number, name) in graph.names.iter().enumerate() {
         if !is_synchronization(graph, number) || !graph.is_reachable[number] {
             continue;
@@ -29,6 +32,7 @@ pub(super) fn check(graph: &Graph<'_>, report: &mut Report) {
                 "lead the other branches here too, or leave the synchronization out",
             );
         }
+        check_users(graph, number, &incoming, &users, report);
         let has_doubles = check_doubles(graph, number, &incoming, report);
         if !comes[number] {
             check_stuck(graph, number, &incoming, &comes, report);
@@ -63,6 +67,66 @@ fn what_can_begin(graph: &Graph<'_>) -> Vec<bool> {
         }
     }
     comes
+}
+
+/// The Impersonates that an activity may be carried out under; `None` is the agent itself.
+type Users = BTreeSet<Option<usize>>;
+
+/// Of each activity, whom it may act as when it begins.
+fn users_of(graph: &Graph<'_>) -> Vec<Users> {
+    let mut users = vec![Users::new(); graph.names.len()];
+    let Some(start) = graph.start else { return users };
+    users[start].insert(None);
+    let mut open = vec![start];
+    while let Some(number) = open.pop() {
+        for edge in graph.edges.iter().filter(|edge| edge.from == number) {
+            let arriving = users_behind(graph, edge, &users);
+            let before = users[edge.to].len();
+            users[edge.to].extend(arriving);
+            if users[edge.to].len() > before {
+                open.push(edge.to);
+            }
+        }
+    }
+    users
+}
+
+/// Whom a branch acts as once it went along `edge`.
+fn users_behind(graph: &Graph<'_>, edge: &Edge<'_>, users: &[Users]) -> Users {
+    match graph.kind(edge.from) {
+        Kind::Impersonate(who) if edge.event == Some(&Event::Ok) => {
+            Users::from([who.user.as_ref().map(|_| edge.from)])
+        }
+        _ => users[edge.from].clone(),
+    }
+}
+
+/// Branches that can only come as different users: nobody knows whom it would go on as.
+fn check_users(
+    graph: &Graph<'_>,
+    number: usize,
+    incoming: &[&Edge<'_>],
+    users: &[Users],
+    report: &mut Report,
+) {
+    let arriving: Vec<Users> =
+        incoming.iter().map(|edge| users_behind(graph, edge, users)).collect();
+    let Some((first, rest)) = arriving.split_first() else { return };
+    let is_apart =
+        |other: &Users| !other.is_empty() && !first.is_empty() && first.is_disjoint(other);
+    let Some(apart) = rest.iter().position(is_apart) else { return };
+    let name = graph.names[number];
+    let (from, beside) = (graph.names[incoming[0].from], graph.names[incoming[apart + 1].from]);
+    report.error(
+        code::MIXED_USERS,
+        Site::Activity(name.clone()),
+        format!(
+            "the synchronization `{name}` joins a branch from `{from}` with one from `{beside}`, \
+             which act as different users"
+        ),
+        "put an `impersonate` before it on one of the branches, so that both come as the same one; \
+         without a user it goes back to the agent itself",
+    );
 }
 
 /// Two events of one activity into the same synchronization.

@@ -1,8 +1,12 @@
 //! Values of parameters: missing ones, paths of the wrong sort, limits of nothing.
 
 use super::{Report, Site, code, paths};
-use crate::{Activity, ActivityName, Command, Event, FolderList, Kind, Template, Workflow};
+use crate::{
+    Activity, ActivityName, Channel, Command, Event, FolderList, Impersonate, Kind, Script,
+    Template, Workflow,
+};
 use model::Span;
+use std::ops::RangeInclusive;
 
 pub(super) fn check(workflow: &Workflow, report: &mut Report) {
     for (name, activity) in &workflow.activities {
@@ -41,7 +45,21 @@ impl Checked<'_> {
             | Kind::Jump { .. }
             | Kind::Empty
             | Kind::Synchronization
+            | Kind::Shutdown(_)
             | Kind::NotYet { .. } => {}
+            Kind::Choose { value } => self.needed("value", value),
+            Kind::Registry { script } => self.needed("script", script),
+            Kind::Impersonate(who) => self.impersonate(who),
+            Kind::Script(script) => self.script(script),
+            Kind::WakeOnLan(wake) => self.number("port", wake.port, 1..=65_535),
+            Kind::Action(action) => self.needed("name", &action.name),
+            Kind::Message(message) => {
+                self.needed("subject", &message.subject);
+                let is_to_nobody = message.to.iter().all(is_blank);
+                if message.channel != Channel::Internal && is_to_nobody {
+                    self.missing("to");
+                }
+            }
             Kind::Retry { limit, .. } => {
                 if *limit == 0 {
                     self.report.warning(
@@ -104,6 +122,43 @@ impl Checked<'_> {
                 "leave `timeout` out",
             ),
             _ => {}
+        }
+    }
+
+    fn needed(&mut self, parameter: &'static str, text: &Template) {
+        if is_blank(text) {
+            self.missing(parameter);
+        }
+    }
+
+    /// A password or a domain is somebody's.
+    fn impersonate(&mut self, who: &Impersonate) {
+        let has_user = who.user.as_ref().is_some_and(|user| !is_blank(user));
+        let is_named = who.user.is_some() || who.domain.is_some() || who.secret.is_some();
+        if !has_user && is_named {
+            self.missing("user");
+        }
+        if who.secret.as_ref().is_some_and(|secret| secret.trim().is_empty()) {
+            self.missing("secret");
+        }
+    }
+
+    fn script(&mut self, script: &Script) {
+        if script.code.trim().is_empty() {
+            self.missing("code");
+        }
+        self.number("memory", script.memory_mb, 8..=4_096);
+        self.number("operations", script.operations, 1..=10_000_000);
+    }
+
+    fn number(&mut self, parameter: &'static str, number: u32, range: RangeInclusive<u32>) {
+        if !range.contains(&number) {
+            self.report.error(
+                code::NUMBER,
+                self.site(parameter),
+                format!("`{parameter}` cannot be {number}"),
+                format!("write a number from {} to {}", range.start(), range.end()),
+            );
         }
     }
 

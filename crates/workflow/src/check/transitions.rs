@@ -104,6 +104,8 @@ fn check_events(name: &ActivityName, activity: &Activity, report: &mut Report) {
     }
     let can_fail = match kind {
         Kind::Wait { duration } => !duration.is_plain(),
+        // What it names is what can come.
+        Kind::Choose { .. } => false,
         Kind::NotYet { .. } => false,
         _ => kind.emits(&Event::Error),
     };
@@ -148,7 +150,8 @@ fn possible(kind: &Kind) -> Vec<&'static str> {
 
 fn events_of(kind: &Kind) -> String {
     let exits = can_emit(kind, &Event::Exit(1)).then_some("exit N");
-    format!("it emits {}", listed(possible(kind).into_iter().chain(exits)))
+    let named = can_emit(kind, &Event::Named(String::new())).then_some("a name");
+    format!("it emits {}", listed(possible(kind).into_iter().chain(exits).chain(named)))
 }
 
 /// Circles of activities that take no time: the run would go round without end.
@@ -177,7 +180,7 @@ fn check_circles(graph: &Graph<'_>, report: &mut Report) {
 
 fn takes_no_time(kind: &Kind) -> bool {
     match kind {
-        Kind::Jump { .. } | Kind::Empty | Kind::Synchronization => true,
+        Kind::Jump { .. } | Kind::Empty | Kind::Synchronization | Kind::Choose { .. } => true,
         Kind::Wait { duration } => {
             duration.is_plain() && duration.source().parse() == Ok(Span::ZERO)
         }

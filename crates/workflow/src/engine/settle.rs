@@ -80,7 +80,7 @@ impl Run {
     }
 
     pub(super) fn begin(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Impossible> {
-        let Arrival { to: activity, by } = arrival;
+        let Arrival { to: activity, by, .. } = arrival;
         let Some(definition) = self.workflow.activities.get(&activity) else {
             let reason = format!("there is no activity `{activity}`");
             return self.conclude(Outcome::Failure, Some(reason), None, now);
@@ -114,6 +114,11 @@ impl Run {
                     Ok(_) => self.strike_timers(now),
                 }
             }
+            Kind::Choose { value } => {
+                self.write(Record::Began { visit, activity, by, at: now, until: None, deadline })?;
+                let report = self.chosen(&value);
+                self.write(Record::Ended { visit, report, at: now })
+            }
             kind => {
                 debug_assert!(!is_instant(&kind) && !ends_run(&kind));
                 let side = kind.side();
@@ -139,6 +144,18 @@ impl Run {
             return self.conclude(Outcome::Failure, Some(reason), Some(activity), now);
         }
         self.write(Record::Retrying { activity, not_before: now + delay, at: now })
+    }
+
+    /// The event that a value names.
+    pub(super) fn chosen(&self, value: &Template) -> Report {
+        let text = match value.render(&self.context()) {
+            Ok(text) => text.trim().to_owned(),
+            Err(error) => return Report::error(error.to_string()),
+        };
+        match text.parse::<Event>() {
+            Ok(event @ Event::Named(_)) => Report::of(event),
+            _ => Report::error(format!("`{text}` cannot be the name of an event")),
+        }
     }
 
     pub(super) fn spoken(&self, message: &Template) -> String {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use model::{RunId, Span, Timestamp};
 use workflow::{
-    Activity, ActivityName, Command, Context, Control, EffectId, Event, Execute, FileMove,
-    FolderList, Input, Kind, Logging, OneRename, Order, Place, Record, Report, Run, Template,
-    Transfer, Visibility, Workflow,
+    Action, Activity, ActivityName, Channel, Command, Context, Control, EffectId, Event, Execute,
+    FileMove, FolderList, Impersonate, Input, Kind, Logging, Message, OneRename, Order, Place,
+    Record, Report, Run, Script, Shutdown, ShutdownMethod, Template, Transfer, Visibility,
+    WakeOnLan, WakeThrough, Workflow,
 };
 
 /// Numbers from a number (splitmix64).
@@ -82,8 +83,10 @@ pub fn kinds() -> Vec<Kind> {
         }),
         Kind::Upload { transfer: transfer(), from_targets: false },
         Kind::Download(transfer()),
-        Kind::NotYet { name: "registry".into() },
+        Kind::NotYet { name: "application".into() },
     ];
+    all.extend(on_the_target());
+    all.extend(of_the_server());
     for on_server in [false, true] {
         let rename = OneRename {
             current: text("a"),
@@ -103,6 +106,40 @@ pub fn kinds() -> Vec<Kind> {
         ]);
     }
     all
+}
+
+fn on_the_target() -> Vec<Kind> {
+    let shutdown = |method| {
+        let (delay, message, force) = (Span::ZERO, None, false);
+        Kind::Shutdown(Shutdown { method, delay, message, force })
+    };
+    let impersonate = |user: Option<&str>| {
+        let (user, secret) = (user.map(text), user.map(|_| "password".to_owned()));
+        Kind::Impersonate(Impersonate { user, domain: None, secret })
+    };
+    vec![
+        Kind::Choose { value: text("true") },
+        Kind::Choose { value: text("{{ activities.a1.stdout }}") },
+        impersonate(Some("bob")),
+        impersonate(None),
+        shutdown(ShutdownMethod::Restart),
+        shutdown(ShutdownMethod::PowerOff),
+        Kind::Registry { script: text(r"[HKLM\Software]?") },
+        Kind::Script(Script { code: "return 1".into(), memory_mb: 64, operations: 10 }),
+    ]
+}
+
+fn of_the_server() -> Vec<Kind> {
+    vec![
+        Kind::WakeOnLan(WakeOnLan { address: None, through: WakeThrough::Any, port: 9 }),
+        Kind::Action(Action { name: text("a"), parameters: BTreeMap::new(), wait: true }),
+        Kind::Message(Message {
+            channel: Channel::Internal,
+            to: Vec::new(),
+            subject: text("s"),
+            text: text("t"),
+        }),
+    ]
 }
 
 /// A graph of anything with anything, mostly nonsense: the engine must bear it.
