@@ -117,6 +117,7 @@ impl Parts {
             variables: Arc::new(self.sent_variables.clone()),
             frames,
             remaining: Vec::new(),
+            secrets: BTreeMap::new(),
         })
     }
 }
