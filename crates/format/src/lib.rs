@@ -11,10 +11,12 @@
 pub mod code;
 mod problem;
 mod reading;
+pub mod registry;
 mod schema;
 mod table;
 mod yaml;
 
 pub use problem::Problem;
 pub use reading::{Parsed, parse_workflow};
+pub use registry::{ParsedRegistry, parse_registry, print_registry};
 pub use schema::workflow_schema;

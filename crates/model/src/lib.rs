@@ -8,6 +8,7 @@ mod digest;
 mod fleet;
 mod id;
 mod outcome;
+pub mod registry;
 mod time;
 
 pub use digest::{Digest, ParseDigestError};
