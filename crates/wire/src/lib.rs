@@ -1,5 +1,6 @@
 //! What server and agent say to one another, and the secured channel they say it over.
 
+pub mod carry;
 pub mod content;
 pub mod definition;
 mod message;
