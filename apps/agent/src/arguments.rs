@@ -47,9 +47,38 @@ pub(crate) struct RunArguments {
     /// The agent's own folder.
     #[arg(long, value_name = "DIR", env = "DESKHAND_AGENT_STATE")]
     pub state: Option<PathBuf>,
+    #[command(flatten)]
+    pub reach: ReachArguments,
     /// Put all paths of activities under this folder. No sandbox: commands are not confined.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+}
+
+/// How this agent reaches servers and is reached. What is not said here, `agent.conf` in the
+/// agent's folder says.
+#[derive(Debug, Args)]
+pub(crate) struct ReachArguments {
+    /// Let servers come here, as in `INET::1740`; several addresses are parted by `;`.
+    #[arg(long, value_name = "ADDRESSES")]
+    pub listen: Option<String>,
+    /// Dial no server: those that come here are all there is.
+    #[arg(long)]
+    pub no_dial: bool,
+    /// The name or address under which servers find this machine; its host name otherwise.
+    #[arg(long, value_name = "HOST")]
+    pub host_name: Option<String>,
+    /// Send signed signals of presence there, as in `INET:255.255.255.255:1738`.
+    #[arg(long, value_name = "ADDRESSES")]
+    pub broadcast: Option<String>,
+    /// The time between two signals: `60s`, `5m`.
+    #[arg(long, value_name = "TIME")]
+    pub broadcast_delay: Option<String>,
+    /// Hear the signals of neighbours there, for the server to know who can wake whom.
+    #[arg(long, value_name = "ADDRESSES")]
+    pub collection: Option<String>,
+    /// How many neighbours are kept.
+    #[arg(long, value_name = "COUNT")]
+    pub collection_max: Option<String>,
 }
 
 #[derive(Debug, Args)]

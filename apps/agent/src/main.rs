@@ -9,6 +9,7 @@ mod stop;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
+use agent::config::{Config, ConfigError};
 use agent::enroll::{Enrolment, enroll};
 use agent::state::StateFolder;
 use anyhow::{Context, Result, anyhow};
@@ -19,7 +20,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use trust::Token;
 
-use arguments::{Arguments, Command, EnrollArguments, RunArguments, StatusArguments};
+use arguments::{
+    Arguments, Command, EnrollArguments, ReachArguments, RunArguments, StatusArguments,
+};
 
 /// Threads for file activities and transfers, only started when needed.
 const BLOCKING_THREADS_MAX: usize = 8;
@@ -100,7 +103,29 @@ async fn enrol(wish: EnrollArguments) -> Result<()> {
 
 async fn run(what: RunArguments) -> Result<()> {
     let stop = stop::asked().context("cannot listen for signals")?;
-    Ok(agent::run::run(folder(what.state)?, what.root, stop).await?)
+    let folder = folder(what.state)?;
+    let config = configured(&folder, &what.reach)?;
+    Ok(agent::run::run(folder, config, what.root, stop).await?)
+}
+
+/// The folder's settings, with flags above them.
+fn configured(folder: &StateFolder, flags: &ReachArguments) -> Result<Config> {
+    let mut config = Config::load(folder)?;
+    let said = [
+        ("listen", &flags.listen),
+        ("host_name", &flags.host_name),
+        ("broadcast", &flags.broadcast),
+        ("broadcast_delay", &flags.broadcast_delay),
+        ("collection", &flags.collection),
+        ("collection_max", &flags.collection_max),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value {
+            config.set(name, value).map_err(ConfigError::Setting)?;
+        }
+    }
+    config.dial &= !flags.no_dial;
+    Ok(config)
 }
 
 fn status(what: &StatusArguments) -> Result<()> {

@@ -151,8 +151,7 @@ impl Dialer {
     /// A connection to the server that came here, or to the first that answers; with whose it is.
     pub(crate) async fn dial(&self) -> Result<(String, Connection), DialError> {
         let connector = self.connector()?;
-        let mut failed =
-            if self.is_open { DialError::NobodyCame } else { DialError::NoAddress };
+        let mut failed = if self.is_open { DialError::NobodyCame } else { DialError::NoAddress };
         let brought = self.brought.borrow().clone();
         if let Some(carrier) = brought {
             match over(&carrier, &connector).await {
@@ -177,14 +176,6 @@ impl Dialer {
                 *brought = None;
             }
             // That one is gone is no coming.
-            false
-        });
-    }
-
-    /// Forgets what was brought: the link over it has failed.
-    pub(crate) fn leave_brought(&self) {
-        self.brought.send_if_modified(|brought| {
-            *brought = None;
             false
         });
     }

@@ -12,12 +12,14 @@
 
 mod backoff;
 mod clock;
+pub mod config;
 mod dial;
 mod driver;
 mod effect;
 mod effects;
 pub mod enroll;
 mod link;
+mod listen;
 pub mod local;
 mod logs;
 mod note;

@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use wire::{FromAgent, FromServer, Hello, MESSAGE_BYTES_MAX, MessageError};
 
 use crate::backoff::Backoff;
-use crate::dial::{Connection, DialError, Dialer};
+use crate::dial::{Carrier, Connection, DialError, Dialer};
 use crate::driver::Input;
 use crate::logs::Logs;
 use crate::note::LinkNote;
@@ -33,6 +33,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const WAIT_WELCOME: Duration = Duration::from_secs(3);
 /// Messages that are written before the connection is flushed.
 const WRITTEN_AT_ONCE: usize = 64;
+
+/// Tells of servers that come here.
+type Comings = watch::Receiver<Option<Carrier>>;
 
 pub(crate) type Socket = WebSocketStream<Connection>;
 
@@ -61,6 +64,8 @@ pub enum LinkError {
     Hello(String),
     #[error("this agent begins anew")]
     Anew,
+    #[error("a server has come here")]
+    Visited,
 }
 
 /// Opens the channel over a connection.
@@ -132,10 +137,16 @@ impl Link {
     pub(crate) async fn keep(self) {
         let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
         let mut server = None;
+        let mut comings = self.dialer.comings();
         LinkNote::away(None, "not yet tried".to_owned()).write(&self.note);
         while !self.inputs.is_closed() {
             let mut welcomed = None;
-            let Err(error) = self.once(&mut server, &mut welcomed).await;
+            let Err(error) = self.once(&mut server, &mut welcomed, &mut comings).await;
+            if matches!(error, LinkError::Visited) {
+                tracing::info!("a server has come here; the link goes its way from now on");
+                backoff.reset();
+                continue;
+            }
             match welcomed.map(|at: Instant| at.elapsed()) {
                 Some(lasted) if lasted >= STABLE => backoff.reset(),
                 Some(_) => backoff.ease(WAIT_WELCOME),
@@ -144,7 +155,8 @@ impl Link {
             let wait = backoff.step();
             tracing::warn!("no connection: {error}; tried again in {} ms", wait.as_millis());
             LinkNote::away(server.clone(), error.to_string()).write(&self.note);
-            tokio::time::sleep(wait).await;
+            // Whoever comes here meanwhile is not kept waiting.
+            let _came_or_not = timeout(wait, comings.changed()).await;
         }
     }
 
@@ -152,8 +164,12 @@ impl Link {
         &self,
         server: &mut Option<String>,
         welcomed: &mut Option<Instant>,
+        comings: &mut Comings,
     ) -> Result<std::convert::Infallible, LinkError> {
-        let (address, connection) = self.dialer.dial().await?;
+        let (address, connection) = tokio::select! {
+            dialled = self.dialer.dial() => dialled?,
+            Ok(()) = comings.changed() => return Err(LinkError::Visited),
+        };
         let mut socket = open(connection).await?;
         let (hello, generation) = self.hello().await?;
         let (protocol, trust) = match ask(&mut socket, FromAgent::Hello(hello)).await? {
@@ -174,7 +190,7 @@ impl Link {
         self.tell(Input::Linked { generation, outbox, trust }).await?;
         self.logs.linked();
         self.linked.send_replace(true);
-        let Err(error) = self.serve(socket, said).await;
+        let Err(error) = self.serve(socket, said, comings).await;
         self.linked.send_replace(false);
         self.logs.unlinked();
         self.tell(Input::Unlinked).await?;
@@ -199,11 +215,13 @@ impl Link {
         &self,
         socket: Socket,
         said: mpsc::UnboundedReceiver<FromAgent>,
+        comings: &mut Comings,
     ) -> Result<std::convert::Infallible, LinkError> {
         let (sink, stream) = socket.split();
         tokio::select! {
             Err(error) = self.listen(stream) => Err(error),
             Err(error) = self.speak(sink, said) => Err(error),
+            Ok(()) = comings.changed() => Err(LinkError::Visited),
         }
     }
 

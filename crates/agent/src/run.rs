@@ -8,11 +8,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use travel::Me;
 
+use crate::config::{Config, ConfigError};
 use crate::dial::Dialer;
 use crate::driver::{Driver, Parts};
 use crate::effect::Doer;
 use crate::effects::Effects;
 use crate::link::Link;
+use crate::listen;
 use crate::logs::Logs;
 use crate::state::{Counter, FolderError, Identity, IdentityError, LoadError, StateFolder};
 use crate::transfer::Transfers;
@@ -31,14 +33,19 @@ pub enum RunError {
     State { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("this agent cannot listen on {address}: {source}; is another program there?")]
+    Listen { address: model::Address, source: io::Error },
     #[error("{}, which stands for the machine's root, cannot be made: {source}", .path.display())]
     Root { path: PathBuf, source: io::Error },
 }
 
-/// Runs the agent that is enrolled in `folder` until `stop` is ready. Activities act below `root`,
-/// where one is given.
+/// Runs the agent that is enrolled in `folder` until `stop` is ready, reached as `config` says.
+/// Activities act below `root`, where one is given.
 pub async fn run(
     folder: StateFolder,
+    config: Config,
     root: Option<PathBuf>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
@@ -46,6 +53,10 @@ pub async fn run(
     folder.create()?;
     let _lock = folder.lock()?;
     let root = root.map(make_root).transpose()?;
+    config.check()?;
+    let listeners = listen::bind(&config.listen)
+        .await
+        .map_err(|(address, source)| RunError::Listen { address, source })?;
     let counter_path = folder.file("counter");
     let counter = Counter::open(&counter_path)
         .map_err(|source| RunError::State { path: counter_path, source })?;
@@ -60,7 +71,13 @@ pub async fn run(
     let (said, inputs) = mpsc::channel(INPUTS_MAX);
     let (linked, is_linked) = watch::channel(false);
     let logs = Arc::new(Logs::open(folder.file("logs")));
-    let dialer = Arc::new(Dialer::new(identity.servers, identity.signing, identity.trust.clone()));
+    let servers = match (config.dial, config.servers.is_empty()) {
+        (false, _) => Vec::new(),
+        (true, true) => identity.servers,
+        (true, false) => config.servers.clone(),
+    };
+    let is_open = !listeners.is_empty();
+    let dialer = Arc::new(Dialer::new(servers, is_open, identity.signing, identity.trust.clone()));
     let shown = logs.clone();
     let doer = Doer {
         root,
@@ -79,10 +96,12 @@ pub async fn run(
         counter,
         inputs,
     })?;
+    let visits = listen::keep(listeners, dialer.clone());
     let link = Link { dialer, inputs: said, logs: logs.clone(), linked, note };
     tokio::select! {
         () = driver.run(stop) => {}
         () = link.keep() => {}
+        () = visits => {}
     }
     // What was not sent waits on disk for the next start.
     logs.unlinked();

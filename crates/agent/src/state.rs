@@ -4,6 +4,7 @@
 //! agent.lock      held while an agent runs here
 //! signing.key     Ed25519, the key it proves itself by
 //! sealing.key     X25519, for secrets sealed to this machine
+//! agent.conf      how it reaches and is reached; written by people and by installing
 //! identity.json   computer id, name, server addresses
 //! trust           the signed trust document
 //! counter         connections so far

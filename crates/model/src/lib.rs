@@ -3,6 +3,7 @@
 //! Depends on nothing of ours, reads no clock and makes no randomness: ids and instants are handed
 //! in.
 
+pub mod address;
 pub mod codec;
 mod digest;
 mod fleet;
@@ -11,6 +12,7 @@ mod outcome;
 pub mod registry;
 mod time;
 
+pub use address::{Address, Addresses, ParseAddressError};
 pub use digest::{Digest, ParseDigestError};
 pub use fleet::{Computer, Facts};
 pub use id::{ComputerId, DeploymentId, ParseIdError, RunId, ServerId, TokenId};
