@@ -15,6 +15,7 @@ pub mod key_file;
 mod keys;
 mod refusal;
 mod sealing;
+mod secret;
 mod signed;
 mod spent;
 mod target;
@@ -30,6 +31,7 @@ pub use keys::{
 };
 pub use refusal::Refusal;
 pub use sealing::{SealingKey, SealingPublic};
+pub use secret::{BadSecretName, CannotOpen, SECRET_BYTES_MAX, VaultKey, check_secret_name};
 pub use signed::Signed;
 pub use spent::{Spending, Spent, Use};
 pub use target::{Leaf, NoTree, Proof, TargetTree};

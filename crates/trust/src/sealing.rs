@@ -1,7 +1,7 @@
 //! The X25519 pair of an agent: secrets for one machine are sealed to its public half.
 //!
 //! Apart from the signing key, so that a key which proves identity never decrypts anything. Owns
-//! the pair and the agreement; the sealed box is the business of whoever holds the secret to send.
+//! the pair and the agreement; what is sealed with it is the business of `secret`.
 
 use std::fmt;
 
