@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, completions, computer, deploy, deployment, events, explain, group, keys, run, server,
-    simulate, token, workflow,
+    agent, completions, computer, deploy, deployment, events, explain, group, keys, run, secret,
+    server, simulate, token, workflow,
 };
 use crate::demo;
 
@@ -40,6 +40,8 @@ pub enum Command {
     Computer(computer::Args),
     /// Groups of computers, which may hold groups
     Group(group::Args),
+    /// Passwords and keys that workflows use by name
+    Secret(secret::Args),
     /// Workflow files: check, keep on the server, list
     Workflow(workflow::Args),
     /// Carry out a workflow on chosen computers

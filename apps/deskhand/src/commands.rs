@@ -10,6 +10,7 @@ pub mod explain;
 pub mod group;
 pub mod keys;
 pub mod run;
+pub mod secret;
 pub mod server;
 pub mod simulate;
 pub mod token;
@@ -52,6 +53,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Agent(args) => agent::run(args).await,
         Command::Computer(args) => computer::run(args).await,
         Command::Group(args) => group::run(args).await,
+        Command::Secret(args) => secret::run(args).await,
         Command::Workflow(args) => workflow::run(args).await,
         Command::Deploy(args) => deploy::run(args).await,
         Command::Deployment(args) => deployment::run(args).await,

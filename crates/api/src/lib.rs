@@ -5,6 +5,7 @@
 
 mod deployment;
 mod fleet;
+mod secret;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,6 +17,8 @@ pub use deployment::{
 pub use fleet::{
     Agent, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token, TokenMade,
 };
+
+pub use secret::{NewSecret, Secret, SecretTest};
 
 /// What went wrong: a code for machines, a sentence for people, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -9,6 +9,7 @@ mod exchange;
 mod failure;
 mod find;
 mod fleet;
+mod ground;
 mod path;
 mod work;
 

@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::links::Links;
 use crate::logs::Logs;
 use crate::quiet::{Quiet, Verdict, last_words};
+use crate::secrets::Vault;
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
 pub const ADMIN: &str = "admin";
@@ -28,6 +29,7 @@ pub struct Hall {
     pub writer: Writer,
     pub core: Core,
     pub identity: Identity,
+    pub vault: Vault,
     pub links: Arc<Links>,
     pub changes: Changes,
     pub depot: Depot,

@@ -11,6 +11,7 @@ mod fleet;
 mod operators;
 mod problem;
 mod runs;
+mod secrets;
 mod server;
 mod workflows;
 
@@ -56,6 +57,9 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         operators::tokens,
         operators::make_token,
         operators::revoke_token,
+        secrets::list,
+        secrets::set,
+        secrets::remove,
         workflows::check,
         workflows::apply,
         workflows::list,
@@ -79,6 +83,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::Log,
         api::NewComputer,
         api::NewDeployment,
+        api::NewSecret,
         api::NewToken,
         api::NewWorkflow,
         api::ServerSettings,
@@ -135,6 +140,8 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/agents/{computer}/revoke", post(operators::revoke))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))
         .route("/api/tokens/{id}", delete(operators::revoke_token))
+        .route("/api/secrets", get(secrets::list))
+        .route("/api/secrets/{name}", put(secrets::set).delete(secrets::remove))
         .route("/api/workflows", get(workflows::list).post(workflows::apply))
         .route("/api/workflows/check", post(workflows::check))
         .route("/api/workflows/{name}", get(workflows::show))

@@ -22,6 +22,7 @@ mod identity;
 mod links;
 mod logs;
 mod quiet;
+mod secrets;
 mod start;
 mod upkeep;
 mod views;

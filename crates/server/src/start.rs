@@ -26,6 +26,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::links::{Ending, Links};
 use crate::logs::Logs;
 use crate::quiet::Quiet;
+use crate::secrets::{Vault, VaultError};
 use crate::{http, upkeep};
 
 const SERVER_SETTING: &str = "server.id";
@@ -55,6 +56,8 @@ pub enum StartError {
     Commit(#[from] CommitError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     #[error(transparent)]
     Chance(#[from] NoChance),
     #[error("the depot `{}` could not be made", .path.display())]
@@ -134,6 +137,7 @@ impl Server {
             store,
             core,
             identity,
+            vault: Vault::open(&data)?,
             links,
             changes,
             depot,

@@ -31,6 +31,8 @@ pub enum Code {
     Ended,
     Dates,
     Variables,
+    UnknownSecret,
+    SecretClosed,
 }
 
 impl Code {
@@ -49,6 +51,8 @@ impl Code {
             Self::Ended => ("DH-A011", StatusCode::CONFLICT),
             Self::Dates => ("DH-A012", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Variables => ("DH-A013", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::UnknownSecret => ("DH-A030", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::SecretClosed => ("DH-A031", StatusCode::CONFLICT),
         }
     }
 }
