@@ -12,7 +12,7 @@ use std::time::Duration;
 use model::RunId;
 use tokio::sync::{mpsc, oneshot};
 use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent};
-use trust::{Signed, TrustDocument};
+use trust::{SealingKey, Signed, TrustDocument};
 use wire::{FromAgent, Hello, Protocols};
 use workflow::{ActivityName, Context, EffectId, Kind, Report, RunAs, Workflow};
 
@@ -57,6 +57,7 @@ pub(crate) enum Input {
 pub(crate) struct Parts {
     pub folder: StateFolder,
     pub me: Me,
+    pub sealing: Arc<SealingKey>,
     pub trust: TrustDocument,
     pub dialer: Arc<Dialer>,
     pub effects: Effects,
@@ -66,6 +67,7 @@ pub(crate) struct Parts {
 
 pub(crate) struct Driver {
     folder: StateFolder,
+    sealing: Arc<SealingKey>,
     dialer: Arc<Dialer>,
     effects: Effects,
     counter: Counter,
@@ -90,10 +92,11 @@ fn parse(definition: &[u8]) -> Result<Workflow, String> {
 impl Driver {
     /// Opens what is on disk.
     pub(crate) fn open(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { folder, me, trust, dialer, effects, counter, inputs } = parts;
+        let Parts { folder, me, sealing, trust, dialer, effects, counter, inputs } = parts;
         let (runs, taker) = open(&folder, me, trust)?;
         Ok(Self {
             folder,
+            sealing,
             dialer,
             effects,
             counter,
@@ -273,7 +276,8 @@ impl Driver {
         let depot = if is_upload { self.taker.depot_root(effect.run) } else { None };
         let folder = Some(self.runs.folder_of(effect.run));
         let activity = definition.clone();
-        let secrets = Secrets::sealed(self.taker.sealed_secrets(effect.run));
+        let sealed = self.taker.sealed_secrets(effect.run);
+        let secrets = Secrets::sealed(effect.run, self.sealing.clone(), sealed);
         self.effects.begin(Job { effect, activity, context, depot, folder, run_as, secrets });
     }
 

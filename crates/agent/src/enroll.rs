@@ -98,7 +98,8 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
     let trust = TrustDocument::pinned(&signed, deployment_key, now())?;
     let agent_key = keys.signing.verifying_key().fingerprint();
     let servers = addresses(wish);
-    let identity = Identity { computer, name, servers, signing: keys.signing, trust };
+    let identity =
+        Identity { computer, name, servers, signing: keys.signing, sealing: keys.sealing, trust };
     identity.store(folder, &signed)?;
     Ok(Enrolled { computer, name: identity.name, server, deployment_key, agent_key })
 }

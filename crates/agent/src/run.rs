@@ -90,6 +90,7 @@ pub async fn run(
     let driver = Driver::open(Parts {
         folder,
         me,
+        sealing: Arc::new(identity.sealing),
         trust: identity.trust,
         dialer: dialer.clone(),
         effects,

@@ -21,6 +21,7 @@ use workflow::Workflow;
 use crate::clock::{Fresh, NoChance, now};
 use crate::core::{Gone, Known, schedule};
 use crate::hall::{About, Hall};
+use crate::secrets;
 use crate::views;
 use crate::workflows::{self, ApplyError};
 use leaves::Target;
@@ -44,6 +45,8 @@ pub enum DeployError {
     UnknownRevision { name: String, revision: u64 },
     #[error(transparent)]
     Workflow(#[from] ApplyError),
+    #[error("the workflow names secrets that this server does not keep: {}", .0.join(", "))]
+    UnknownSecrets(Vec<String>),
     #[error("the workflow has no variable {}", .0.join(", "))]
     UnknownVariables(Vec<String>),
     #[error("the stop date is not after the start date and now")]
@@ -78,6 +81,7 @@ pub async fn deploy(
 ) -> Result<api::Deployed, DeployError> {
     let chosen = choose(hall, &asked, by).await?;
     check_variables(&chosen.workflow, &asked.variables)?;
+    check_secrets(hall, &chosen.workflow).await?;
     let instant = now();
     let (start, stop) = dates(&asked, instant)?;
     let found = targets::find(hall, &asked.targets).await?;
@@ -137,6 +141,12 @@ fn check_variables(
     let unknown: Vec<String> =
         given.keys().filter(|name| !workflow.variables.contains_key(*name)).cloned().collect();
     if unknown.is_empty() { Ok(()) } else { Err(DeployError::UnknownVariables(unknown)) }
+}
+
+async fn check_secrets(hall: &Hall, workflow: &Workflow) -> Result<(), DeployError> {
+    let names = workflow.secrets().into_iter().map(str::to_owned);
+    let unknown = secrets::unknown(hall, names).await?;
+    if unknown.is_empty() { Ok(()) } else { Err(DeployError::UnknownSecrets(unknown)) }
 }
 
 type Dates = (Option<Timestamp>, Option<Timestamp>);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ComputerId, RunId};
 use store::rows::Document;
-use store::{CommitError, ReadError, Store, Write};
+use store::{CommitError, ReadError, Write};
 use trust::{
     BadSecretName, CannotOpen, SECRET_BYTES_MAX, SealingPublic, VaultKey, check_secret_name,
 };

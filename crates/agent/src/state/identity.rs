@@ -22,6 +22,8 @@ pub struct Identity {
     /// `host:port`, in the order to be tried.
     pub servers: Vec<String>,
     pub signing: SigningKey,
+    /// Secrets for this machine are sealed to its other half.
+    pub sealing: SealingKey,
     pub trust: TrustDocument,
 }
 
@@ -85,6 +87,8 @@ impl Identity {
             name: kept.name,
             servers: kept.servers,
             signing: load_signing(folder)?.ok_or_else(|| damaged("the key is gone".into()))?,
+            sealing: load_sealing(folder)?
+                .ok_or_else(|| damaged("the key for secrets is gone".into()))?,
             trust: load_trust(folder)?,
         })
     }

@@ -1,15 +1,16 @@
 //! Acting on the loop's orders, once all they rest on is durable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use model::{ComputerId, DeploymentId, Outcome, RunId};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use travel::{Giver, GiverInput, GiverOrder, ToAgent};
+use travel::{Give, Giver, GiverInput, GiverOrder, ToAgent};
 use workflow::{ActivityName, Context, EffectId, Report, Workflow};
 
 use crate::effects::{Job, carry_out};
 use crate::hall::{About, Hall};
+use crate::secrets;
 
 pub struct Doers {
     hall: Arc<Hall>,
@@ -38,9 +39,10 @@ impl Doers {
 
     pub fn act(&mut self, order: GiverOrder, giver: &Giver) {
         match order {
-            GiverOrder::Send { computer, session, message } => {
-                self.hall.links.send(computer, session, message);
-            }
+            GiverOrder::Send { computer, session, message } => match secrets_of(&message, giver) {
+                Some((give, names)) => self.give(computer, session, give, names),
+                None => self.hall.links.send(computer, session, message),
+            },
             GiverOrder::Begin { effect, activity, workflow, context, again } => {
                 if let Some(of) = giver.run_of(effect.run) {
                     self.begin(Begin { effect, activity, of, again }, &workflow, *context);
@@ -60,6 +62,16 @@ impl Doers {
                 });
             }
         }
+    }
+
+    /// Hands a run over with the secrets that it names, sealed to that agent.
+    fn give(&self, computer: ComputerId, session: u64, give: Give, names: BTreeSet<String>) {
+        let hall = self.hall.clone();
+        tokio::spawn(async move {
+            let secrets = secrets::for_agent(&hall, computer, give.run, &names).await;
+            let message = ToAgent::Give(Box::new(Give { secrets, ..give }));
+            hall.links.send(computer, session, message);
+        });
     }
 
     fn begin(&mut self, begin: Begin, workflow: &Workflow, context: Context) {
@@ -89,6 +101,14 @@ impl Doers {
             let _core_gone = hall.core.input(GiverInput::Ended { effect, report }).await;
         }));
     }
+}
+
+/// The names of the secrets that go with a hand-over, when it is one that needs some.
+fn secrets_of(message: &ToAgent, giver: &Giver) -> Option<(Give, BTreeSet<String>)> {
+    let ToAgent::Give(give) = message else { return None };
+    let names = giver.run(give.run)?.workflow().secrets();
+    let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+    (!names.is_empty()).then(|| ((**give).clone(), names))
 }
 
 /// An activity that begins.

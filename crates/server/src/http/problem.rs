@@ -183,6 +183,10 @@ impl From<DeployError> for Failure {
                 Self::new(Code::NotFound, text, "`deskhand workflow list` shows all")
             }
             DeployError::Workflow(error) => error.into(),
+            DeployError::UnknownSecrets(_) => {
+                let hint = "`deskhand secret set NAME` keeps one, `deskhand secret list` shows all";
+                Self::new(Code::UnknownSecret, text, hint)
+            }
             DeployError::UnknownVariables(_) => {
                 let hint = "variables are declared under `variables:` in the workflow";
                 Self::new(Code::Variables, text, hint)

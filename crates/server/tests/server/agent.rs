@@ -16,9 +16,12 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use travel::Holding;
-use trust::{Fingerprint, SigningKey, Token, TrustDocument};
+use trust::{Fingerprint, SealingKey, SigningKey, Token, TrustDocument};
 use wire::content::ContentRequest;
 use wire::{Enroll, FromAgent, FromServer, Hello, Protocols};
+
+/// What secrets for these agents are opened with.
+pub const SEALING_SEED: [u8; 32] = [5; 32];
 
 #[derive(Clone)]
 pub struct Agent {
@@ -71,7 +74,7 @@ pub fn enrolment(token: &Token, name: &str) -> FromAgent {
         agent_version: "test".into(),
         token: token.id,
         secret: *token.secret.as_bytes(),
-        sealing_key: [5; 32],
+        sealing_key: *SealingKey::from_seed(&SEALING_SEED).public().as_bytes(),
         name: name.to_owned(),
         facts: facts(name),
     })

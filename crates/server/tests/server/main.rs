@@ -11,4 +11,5 @@ mod hostile;
 mod house;
 mod live;
 mod robot;
+mod secrets;
 mod starting;
