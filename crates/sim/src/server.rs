@@ -111,6 +111,7 @@ impl World {
             computer: self.agents[row.agent].computer,
             run: *run,
             leaf: row.leaf.clone(),
+            reach: travel::Reach::Agent,
         };
         let new = NewDeployment {
             id: self.deployment,
@@ -143,6 +144,7 @@ impl World {
             warrant: 0,
             index,
             leaf: row.leaf.clone(),
+            reach: travel::Reach::Agent,
             frames: row.ledger.frames.clone(),
         };
         let db = &self.server.db;

@@ -6,6 +6,7 @@
 
 mod agent;
 mod open;
+mod there;
 mod view;
 mod work;
 
@@ -25,6 +26,7 @@ use crate::message::{Give, Holding, ToAgent, ToServer};
 use crate::{REPEAT_AFTER, taker::deployment_facts};
 
 pub use open::{Case, KeptRun, OpenError};
+pub use there::{Reach, ThereOrder};
 pub use view::{RunView, Waiting};
 
 /// A target of a new deployment, in the order of the warrant's tree.
@@ -34,6 +36,7 @@ pub struct NewTarget {
     pub run: RunId,
     /// The encoded leaf.
     pub leaf: Vec<u8>,
+    pub reach: Reach,
 }
 
 /// A deployment to begin, its rows already on their way into the database.
@@ -85,7 +88,7 @@ pub enum GiverInput {
         session: u64,
         message: ToServer,
     },
-    /// An activity of the server ended.
+    /// An activity of the server ended, or one that it does on a target without agent.
     Ended {
         effect: EffectId,
         report: Report,
@@ -140,6 +143,11 @@ pub enum GiverOrder {
     Interrupt {
         effect: EffectId,
     },
+    /// For a target without agent, whose runs never leave the server.
+    There {
+        computer: ComputerId,
+        order: ThereOrder,
+    },
     /// An agent spoke of a run that is not open here: forget or fence it, as the database says.
     LookUp {
         computer: ComputerId,
@@ -180,6 +188,7 @@ struct Given {
     warrant: usize,
     index: u32,
     leaf: Vec<u8>,
+    reach: Reach,
     run: Run,
     chain: Chain,
     /// The journal until the agent has taken the run, for the hand-over.
@@ -264,12 +273,19 @@ impl Giver {
     pub fn poll_order(&mut self) -> Option<GiverOrder> {
         debug_assert!(self.writes.is_empty(), "writes must be durable before orders are acted on");
         // Opened again while an activity of the server was ending, it is not done once more.
-        let effects = &self.effects;
-        let is_over = |order: &GiverOrder| match order {
-            GiverOrder::Begin { effect, .. } => effects.get(effect) != Some(&Effect::Begun),
-            _ => false,
-        };
-        std::iter::from_fn(|| self.orders.pop_front()).find(|order| !is_over(order))
+        while let Some(order) = self.orders.pop_front() {
+            let is_over = match &order {
+                GiverOrder::Begin { effect, .. } => {
+                    self.effects.get(effect) != Some(&Effect::Begun)
+                }
+                GiverOrder::There { order, .. } => self.is_over_there(order),
+                _ => false,
+            };
+            if !is_over {
+                return Some(order);
+            }
+        }
+        None
     }
 
     /// Runs whose view changed since this was last asked.
@@ -326,9 +342,8 @@ impl Giver {
             warrants: vec![permit],
         };
         for (index, target) in (0u32..).zip(new.targets) {
-            let base = base_context(id, &plan, &target.leaf);
-            let workflow = plan.workflow.clone();
-            let place = workflow::Place::Server;
+            let base = base_context(id, &plan, &target.leaf, target.reach);
+            let (place, workflow) = (target.reach.place(), plan.workflow.clone());
             let Ok(run) = Run::open(target.run, place, workflow, base, []) else { continue };
             let given = Given {
                 deployment: id,
@@ -336,6 +351,7 @@ impl Giver {
                 warrant: 0,
                 index,
                 leaf: target.leaf,
+                reach: target.reach,
                 run,
                 chain: Chain::new(target.run),
                 frames: Vec::new(),
@@ -352,18 +368,23 @@ impl Giver {
     }
 
     fn keep(&mut self, run: RunId, given: Given) {
-        self.by_computer.entry(given.computer).or_default().insert(run);
+        // No agent has to do with the others, whether or not the target has one meanwhile.
+        if given.reach == Reach::Agent {
+            self.by_computer.entry(given.computer).or_default().insert(run);
+        }
         self.runs.insert(run, given);
         self.changed.insert(run);
     }
 
-    /// Tells a deployment which of its targets are there.
+    /// Tells a deployment which of its targets are there. Whether one without agent is, shows when
+    /// it is reached for.
     fn greet(&mut self, id: DeploymentId, now: Timestamp) {
         let Some(plan) = self.plans.get_mut(&id) else { return };
-        let targets: Vec<ComputerId> =
-            plan.deployment.targets().map(|(computer, ..)| computer).collect();
-        for computer in targets {
-            if self.links.contains_key(&computer) {
+        let targets: Vec<(ComputerId, RunId)> =
+            plan.deployment.targets().map(|(computer, run, _)| (computer, run)).collect();
+        for (computer, run) in targets {
+            let is_reached = self.runs.get(&run).is_some_and(|given| given.reach == Reach::Ssh);
+            if is_reached || self.links.contains_key(&computer) {
                 plan.deployment.handle(deployment::Input::Connected(computer), now);
             }
         }
@@ -404,6 +425,9 @@ impl Giver {
     fn control(&mut self, id: RunId, number: u64, control: Control, now: Timestamp) {
         let Some(given) = self.runs.get_mut(&id) else { return };
         match given.run.state().owner() {
+            _ if given.reach == Reach::Ssh => {
+                self.step(id, Input::Control { number, control }, now)
+            }
             Owner::Server => self.step(id, Input::Control { number, control }, now),
             Owner::Giving(_) | Owner::Target(_) => {
                 given.wanted.push((number, control, now));
@@ -444,6 +468,8 @@ impl Giver {
             let effect = EffectId { run: id, attempt, visit };
             if self.effects.get(&effect) == Some(&Effect::Begun) {
                 self.orders.push_back(GiverOrder::Interrupt { effect });
+            } else {
+                self.interrupt_there(effect);
             }
         }
         self.after(id, now);
@@ -453,7 +479,9 @@ impl Giver {
         let Some(given) = self.runs.get_mut(&id) else { return };
         let seq = given.chain.frames();
         let frame = given.chain.push(record);
-        given.frames.push(frame.clone());
+        if given.reach == Reach::Agent {
+            given.frames.push(frame.clone());
+        }
         given.changed = now;
         self.changed.insert(id);
         self.writes.push(GiverWrite::Journal { run: id, seq, frame });
@@ -485,8 +513,7 @@ impl Giver {
                 Order::Interrupt { effect, side: Side::Server } => {
                     self.orders.push_back(GiverOrder::Interrupt { effect });
                 }
-                // A run at the server has nothing in progress on its target.
-                Order::Begin { .. } | Order::Recover { .. } | Order::Interrupt { .. } => {}
+                order => self.order_there(id, order),
             }
         }
     }
@@ -533,7 +560,9 @@ impl Giver {
             .collect();
         for (computer, run) in begun {
             self.close(run, Outcome::Lost, format!("closed as lost by {by}"), now);
-            self.send(computer, ToAgent::Fenced { run });
+            if self.runs.get(&run).is_some_and(|given| given.reach == Reach::Agent) {
+                self.send(computer, ToAgent::Fenced { run });
+            }
         }
     }
 
@@ -546,12 +575,13 @@ impl Giver {
 }
 
 /// What templates of one run are told beside its own outputs.
-fn base_context(id: DeploymentId, plan: &Plan, leaf: &[u8]) -> Context {
+fn base_context(id: DeploymentId, plan: &Plan, leaf: &[u8], reach: Reach) -> Context {
     let mut variables = plan.workflow.variables.clone();
     variables.extend(plan.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
     Context {
         computer: trust::Leaf::decode(leaf).map(|leaf| leaf.told).unwrap_or_default(),
         deployment: deployment_facts(id, &plan.workflow),
+        agent: reach.agent_facts(),
         variables,
         ..Context::default()
     }

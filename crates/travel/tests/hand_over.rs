@@ -9,7 +9,7 @@ use deployment::{Schedule, Scope};
 use model::{ComputerId, DeploymentId, Outcome, RunId, Span, Timestamp};
 use travel::{
     Case, Effect, Give, Giver, GiverInput, GiverOrder, GiverWrite, Kept, KeptRun, Me,
-    NewDeployment, NewTarget, Package, Taker, TakerInput, TakerOrder, TakerWrite, ToAgent,
+    NewDeployment, NewTarget, Package, Reach, Taker, TakerInput, TakerOrder, TakerWrite, ToAgent,
     ToServer,
 };
 use trust::{Leaf, SigningKey, Spending, Spent, TargetTree, TrustDocument, Warrant};
@@ -120,7 +120,12 @@ impl Both {
             variables: Arc::default(),
             warrant: warrant.sign(&key).encode().into(),
             tree,
-            targets: vec![NewTarget { computer: COMPUTER(), run: RUN(), leaf: leaf.encode() }],
+            targets: vec![NewTarget {
+                computer: COMPUTER(),
+                run: RUN(),
+                leaf: leaf.encode(),
+                reach: Reach::Agent,
+            }],
         };
         let (giver, _) = Giver::open([], [], 10, at(0));
         let (frames, disk, spent, begun) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -381,6 +386,7 @@ fn what_the_server_still_does_or_just_did_survives_opening_again() {
             warrant: 0,
             index: 0,
             leaf: leaf.encode(),
+            reach: Reach::Agent,
             frames,
         }],
     };

@@ -56,7 +56,11 @@ impl Giver {
     /// Compares what an agent holds with what is known here.
     fn reconcile(&mut self, computer: ComputerId, holding: &Holding, now: Timestamp) {
         let run = holding.run;
-        let Some(given) = self.runs.get(&run).filter(|given| given.computer == computer) else {
+        let Some(given) = self
+            .runs
+            .get(&run)
+            .filter(|given| given.computer == computer && given.reach == Reach::Agent)
+        else {
             self.look_up(computer, run);
             return;
         };
@@ -115,7 +119,7 @@ impl Giver {
     pub(super) fn hear(&mut self, computer: ComputerId, message: ToServer, now: Timestamp) {
         let run = message.run();
         match self.runs.get(&run) {
-            Some(given) if given.computer == computer => {}
+            Some(given) if given.computer == computer && given.reach == Reach::Agent => {}
             Some(_) => {
                 self.event(
                     "refused",

@@ -1,7 +1,6 @@
 //! Opening the server's loop from what the database holds, and letting go of what has ended.
 
 use super::*;
-use workflow::Place;
 
 /// A deployment as the database has it, with every run of it.
 #[derive(Debug)]
@@ -24,6 +23,7 @@ pub struct KeptRun {
     pub warrant: usize,
     pub index: u32,
     pub leaf: Vec<u8>,
+    pub reach: Reach,
     pub frames: Vec<Vec<u8>>,
 }
 
@@ -78,6 +78,7 @@ impl Giver {
             giver.open_case(case, now, &mut aside);
         }
         giver.resume_effects(doing, now);
+        giver.resume_there(doing, now);
         (giver, aside)
     }
 
@@ -133,6 +134,7 @@ impl Giver {
         let runs: Vec<RunId> = targets.iter().map(|(_, run, _)| *run).collect();
         plan.deployment = Deployment::open(case.schedule, targets, case.records);
         self.plans.insert(id, plan);
+        self.greet(id, now);
         for run in runs {
             self.after(run, now);
         }
@@ -195,11 +197,12 @@ fn open_run(
         }
         journal.push(record);
     }
-    let base = base_context(id, plan, &kept.leaf);
-    let run = Run::open(kept.run, Place::Server, plan.workflow.clone(), base, journal)
+    let base = base_context(id, plan, &kept.leaf, kept.reach);
+    let run = Run::open(kept.run, kept.reach.place(), plan.workflow.clone(), base, journal)
         .map_err(|error| error.to_string())?;
     let last_order = run.state().last_order();
-    let is_away = matches!(run.state().owner(), Owner::Giving(_) | Owner::Target(_));
+    let is_away = kept.reach == Reach::Agent
+        && matches!(run.state().owner(), Owner::Giving(_) | Owner::Target(_));
     let wanted = (1u64..)
         .zip(records)
         .filter(|(number, _)| is_away && *number > last_order)
@@ -220,6 +223,7 @@ fn open_run(
         warrant: kept.warrant,
         index: kept.index,
         leaf: kept.leaf,
+        reach: kept.reach,
         run,
         chain,
         frames,

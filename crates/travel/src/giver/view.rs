@@ -43,6 +43,7 @@ impl Giver {
         let given = self.runs.get(&id)?;
         let state = given.run.state();
         let (owner, epoch) = match state.owner() {
+            _ if given.reach == Reach::Ssh => ("server", 0),
             Owner::Server => ("server", 0),
             Owner::Giving(epoch) => ("giving", epoch.0),
             Owner::Target(epoch) => ("agent", epoch.0),
@@ -66,7 +67,7 @@ impl Giver {
             phase,
             owner,
             epoch,
-            is_connected: self.links.contains_key(&given.computer),
+            is_connected: self.is_there(given),
             outcome: outcome.map(|(outcome, _)| outcome),
             reason: outcome.and_then(|(_, reason)| reason.map(str::to_owned)),
             activities: state.in_progress().values().map(|p| p.activity.clone()).collect(),
@@ -96,7 +97,7 @@ impl Giver {
         if *state.phase() == Phase::NotOpened {
             return self.not_begun(given, now);
         }
-        let is_connected = self.links.contains_key(&given.computer);
+        let is_connected = self.is_there(given);
         if let (Some((_, control, since)), false) = (given.wanted.last(), is_connected) {
             let doing = match control {
                 Control::Abort => "aborting",

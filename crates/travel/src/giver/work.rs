@@ -25,6 +25,7 @@ impl Giver {
             Phase::Going | Phase::Concluding { .. } | Phase::Retrying { .. }
         );
         let is_there = match state.owner() {
+            _ if given.reach == Reach::Ssh => true,
             Owner::Server => !given.run.wants_target() || self.links.contains_key(&given.computer),
             Owner::Giving(_) | Owner::Target(_) => self.links.contains_key(&given.computer),
         };
@@ -87,7 +88,7 @@ impl Giver {
 
     pub(super) fn effect_ended(&mut self, effect: EffectId, report: Report, now: Timestamp) {
         if self.effects.get(&effect) != Some(&Effect::Begun) {
-            return;
+            return self.ended_there(effect, report, now);
         }
         self.effects.insert(effect, Effect::Ended(report.clone()));
         self.writes.push(GiverWrite::Effect { effect, report: Some(report.clone()) });
@@ -98,6 +99,9 @@ impl Giver {
     pub(super) fn deliver(&mut self, effect: EffectId, report: Report, now: Timestamp) {
         let Some(given) = self.runs.get(&effect.run) else { return };
         match given.run.state().owner() {
+            _ if given.reach == Reach::Ssh => {
+                self.step(effect.run, Input::Ended { effect, report }, now);
+            }
             Owner::Server => self.step(effect.run, Input::Ended { effect, report }, now),
             Owner::Giving(_) | Owner::Target(_) => {
                 self.send(given.computer, ToAgent::Answer { effect, report });
