@@ -176,7 +176,7 @@ fn make(
 ) -> Result<Made, DeployError> {
     let mut targets = Vec::with_capacity(found.leaves.len());
     for leaf in &found.leaves {
-        targets.push(Target::new(RunId::fresh(instant)?, leaf));
+        targets.push(Target::new(RunId::fresh(instant)?, leaf, travel::Reach::Agent));
     }
     let tree = TargetTree::new(targets.iter().map(|target| target.digest).collect())?;
     let late = Timestamp::from_millis(instant.as_millis().saturating_sub(CLOCKS_LATE_MS));
@@ -250,8 +250,8 @@ async fn begin(
     let mut new_targets = Vec::with_capacity(targets.len());
     for target in targets {
         names.insert(target.computer, target.name);
-        let Target { run, computer, leaf, .. } = target;
-        new_targets.push(NewTarget { computer, run, leaf });
+        let Target { run, computer, leaf, reach, .. } = target;
+        new_targets.push(NewTarget { computer, run, leaf, reach });
     }
     let new = NewDeployment {
         id: row.id,

@@ -37,7 +37,7 @@ fn workflow() -> Workflow {
         Activity { description: String::new(), timeout: None, kind, on }
     };
     let folders = FolderList::Joined(text("/opt/a"));
-    let folders = Kind::CreateFolders { folders, force: false, on_server: false };
+    let folders = Kind::CreateFolders { folders, on_server: false };
     let (current, new) = (text("a"), text("b"));
     let rename = OneRename { current, new, replace: false, force: false, on_server: true };
     let execute = Kind::Execute(Execute {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{ComputerId, DeploymentId, Outcome, RunId};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use travel::{Give, Giver, GiverInput, GiverOrder, ToAgent};
+use travel::{Give, Giver, GiverInput, GiverOrder, ThereOrder, ToAgent};
 use workflow::{ActivityName, Context, EffectId, Report, Workflow};
 
 use crate::effects::{Job, carry_out};
@@ -53,6 +53,7 @@ impl Doers {
                     doing.cancel();
                 }
             }
+            GiverOrder::There { order, .. } => self.there(order),
             GiverOrder::LookUp { computer, session, run } => {
                 let hall = self.hall.clone();
                 tokio::spawn(async move {
@@ -71,6 +72,18 @@ impl Doers {
             let secrets = secrets::for_agent(&hall, computer, give.run, &names).await;
             let message = ToAgent::Give(Box::new(Give { secrets, ..give }));
             hall.links.send(computer, session, message);
+        });
+    }
+
+    fn there(&mut self, order: ThereOrder) {
+        let (ThereOrder::Begin { effect, .. } | ThereOrder::Recover { effect }) = order else {
+            return;
+        };
+        let hall = self.hall.clone();
+        let report = Report::error("this server cannot reach targets without agent");
+        tokio::spawn(async move {
+            // A core that is gone asks for it again when it returns.
+            let _core_gone = hall.core.input(GiverInput::Ended { effect, report }).await;
         });
     }
 

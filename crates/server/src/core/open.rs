@@ -159,8 +159,15 @@ async fn read_case(
         let mut runs = Vec::with_capacity(targets.len());
         for (index, target) in (0u32..).zip(targets) {
             names.insert(target.computer, target.name);
-            let (run, computer, leaf) = (target.run, target.computer, target.leaf);
-            runs.push(KeptRun { run, computer, warrant: number, index, leaf, frames: Vec::new() });
+            runs.push(KeptRun {
+                run: target.run,
+                computer: target.computer,
+                warrant: number,
+                index,
+                leaf: target.leaf,
+                reach: target.reach,
+                frames: Vec::new(),
+            });
         }
         let mut journals = journals(store, &runs).await?;
         for run in &mut runs {
