@@ -317,6 +317,9 @@ impl World {
                     self.queue.plan(self.now + after, what);
                 }
             }
+            GiverOrder::There { computer, .. } => {
+                self.laws.broke(format!("{computer} has an agent and was reached without it"));
+            }
             GiverOrder::LookUp { run, .. } => {
                 self.laws.broke(format!("the server does not know run {run}"));
             }

@@ -426,7 +426,7 @@ impl Giver {
         let Some(given) = self.runs.get_mut(&id) else { return };
         match given.run.state().owner() {
             _ if given.reach == Reach::Ssh => {
-                self.step(id, Input::Control { number, control }, now)
+                self.step(id, Input::Control { number, control }, now);
             }
             Owner::Server => self.step(id, Input::Control { number, control }, now),
             Owner::Giving(_) | Owner::Target(_) => {
