@@ -3,7 +3,7 @@
 use rquickjs::{CatchResultExt, CaughtError, Context, Module, Runtime};
 
 use crate::message::Place;
-use crate::place::{SCRIPT, told, wrapped};
+use crate::place::{SCRIPT, is_behind, told, wrapped};
 use crate::{CODE_BYTES_MAX, engine};
 
 /// Compiling needs little; a text that needs more is no script.
@@ -44,7 +44,10 @@ pub fn check(code: &str) -> Result<(), ScriptProblem> {
             Err(CaughtError::Exception(exception)) => {
                 let stack = exception.stack().unwrap_or_default();
                 let place = told(&stack, code).0.unwrap_or(Place { line: 1, column: 1 });
-                let message = engine::words(&exception);
+                let message = match is_behind(&stack, code) {
+                    true => "the script ends where something is still open".to_owned(),
+                    false => engine::words(&exception),
+                };
                 Err(ScriptProblem { line: place.line, column: place.column, message })
             }
             Err(error) => Err(problem(error.to_string())),
@@ -60,12 +63,12 @@ mod tests {
     fn what_is_no_script_is_told_with_its_place() {
         for (code, line, column, words) in [
             ("let a = ;", 1, 9, "unexpected token"),
-            ("print('x')\n  if (", 2, 7, "unexpected token"),
+            ("print('x')\n  if (", 2, 7, "still open"),
             ("let a = 1;\nlet a = 2;", 2, 7, "redefinition"),
-            ("for (;;) {", 1, 11, "expecting"),
+            ("for (;;) {", 1, 11, "still open"),
             ("'abc", 1, 1, "string"),
             ("print(1)\0", 1, 1, "zero"),
-            ("return 1 +", 1, 11, "unexpected"),
+            ("return 1 +", 1, 11, "still open"),
             ("yield 1; with (a) {}", 1, 1, "yield"),
         ] {
             let problem = check(code).unwrap_err();

@@ -26,7 +26,10 @@ const OUT_OF_MEMORY: &str = "out of memory";
 pub(crate) enum Step {
     /// It waits for answers.
     Waits,
-    Ended { how: How, result: Option<String> },
+    Ended {
+        how: How,
+        result: Option<String>,
+    },
 }
 
 pub(crate) struct Engine {
@@ -63,8 +66,15 @@ impl Engine {
         runtime.set_host_promise_rejection_tracker(Some(Box::new(
             move |ctx, promise, why, handled| track(&seen, &ctx, promise, why, handled),
         )));
-        let mut engine =
-            Self { runtime, context, host, code: begin.code.clone(), ours: None, main: None, refused };
+        let mut engine = Self {
+            runtime,
+            context,
+            host,
+            code: begin.code.clone(),
+            ours: None,
+            main: None,
+            refused,
+        };
         engine.ours = Some(engine.prepare()?);
         Ok(engine)
     }
@@ -92,7 +102,7 @@ impl Engine {
                 self.main = Some(main);
                 self.go_on()
             }
-            Err(thrown) => self.ended_by(thrown),
+            Err(thrown) => self.ended_by(&thrown),
         }
     }
 
@@ -109,7 +119,7 @@ impl Engine {
         });
         match answered {
             Ok(()) => self.go_on(),
-            Err(thrown) => self.ended_by(thrown),
+            Err(thrown) => self.ended_by(&thrown),
         }
     }
 
@@ -129,7 +139,7 @@ impl Engine {
                 Ok(_) => break,
                 Err(failed) => {
                     let thrown = failed.0.with(|ctx| thrown(&ctx, ctx.catch()));
-                    return self.ended_by(thrown);
+                    return self.ended_by(&thrown);
                 }
             }
         }
@@ -147,7 +157,7 @@ impl Engine {
                 },
                 result: None,
             },
-            Settled::Threw(thrown) => self.ended_by(thrown),
+            Settled::Threw(thrown) => self.ended_by(&thrown),
             // What it began and does not wait for is brought to its end.
             Settled::Ended { .. } if self.host.open_calls() > 0 => Step::Waits,
             Settled::Ended { how, result } => match self.refused.borrow().first() {
@@ -192,21 +202,27 @@ impl Engine {
         Ok(Settled::Ended { how, result: said.get("result")? })
     }
 
-    fn ended_by(&self, thrown: Thrown) -> Step {
+    fn ended_by(&self, thrown: &Thrown) -> Step {
         match self.host.doom() {
-            Some(doom) => self.by_doom(&doom, &thrown),
-            None => self.threw(&thrown),
+            Some(doom) => self.by_doom(&doom, thrown),
+            None => self.threw(thrown),
         }
     }
 
     fn threw(&self, thrown: &Thrown) -> Step {
         let (place, stack) = told(&thrown.stack, &self.code);
-        let how = if thrown.message.contains(OUT_OF_MEMORY) {
+        let how = if thrown.message.contains(OUT_OF_MEMORY) || self.is_full(thrown) {
             How::Ended { limit: Limit::Memory, place, stack }
         } else {
             How::Threw { message: thrown.message.clone(), place, stack }
         };
         Step::Ended { how, result: None }
+    }
+
+    /// Where not even the error has room, the engine throws `null`, and all is free again when it
+    /// arrives here. A script that never says `null` cannot have thrown it.
+    fn is_full(&self, thrown: &Thrown) -> bool {
+        thrown.message.ends_with("threw null") && !self.code.contains("null")
     }
 
     fn by_doom(&self, doom: &Doom, thrown: &Thrown) -> Step {

@@ -51,7 +51,7 @@ impl<T: DeserializeOwned> Frames<T> {
     }
 
     /// The next message, if it is there whole.
-    pub fn next(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<T>, FrameError> {
         let Some((head, rest)) = self.bytes.split_first_chunk::<4>() else { return Ok(None) };
         let length = usize::try_from(u32::from_le_bytes(*head)).unwrap_or(usize::MAX);
         if length > FRAME_BYTES_MAX {

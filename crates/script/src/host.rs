@@ -43,7 +43,10 @@ impl Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doom {
     /// It called `exit`.
-    Exit { event: Option<String>, result: Option<String> },
+    Exit {
+        event: Option<String>,
+        result: Option<String>,
+    },
     Limit(Limit),
     /// The agent cannot be told any more.
     Unheard,

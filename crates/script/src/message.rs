@@ -68,7 +68,10 @@ pub enum FromWorker {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     /// The kind of activity, and its parameters as JSON.
-    Activity { kind: String, parameters: String },
+    Activity {
+        kind: String,
+        parameters: String,
+    },
     /// A length of time as in workflow files.
     Sleep(String),
     Wmi(String),
@@ -102,8 +105,16 @@ pub enum How {
     /// With the event that it names.
     Event(String),
     /// With an error that nothing caught.
-    Threw { message: String, place: Option<Place>, stack: String },
-    Ended { limit: Limit, place: Option<Place>, stack: String },
+    Threw {
+        message: String,
+        place: Option<Place>,
+        stack: String,
+    },
+    Ended {
+        limit: Limit,
+        place: Option<Place>,
+        stack: String,
+    },
 }
 
 /// What ended a script.

@@ -103,11 +103,11 @@
     context: Object.freeze({
       get(name, otherwise) {
         const found = host.get(text(name, "context.get"));
-        if (found !== null) return found;
+        if (found !== undefined) return found;
         if (otherwise !== undefined) return otherwise;
         throw new ReferenceError(`nothing in the context is called \`${name}\``);
       },
-      has: (name) => host.get(text(name, "context.has")) !== null,
+      has: (name) => host.get(text(name, "context.has")) !== undefined,
       set(name, what) {
         host.set(text(name, "context.set"), String(what));
       },

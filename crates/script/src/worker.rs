@@ -38,11 +38,8 @@ pub fn run(
     confine: impl FnOnce(&Begin) -> io::Result<()>,
 ) -> Result<(), WorkerError> {
     let mut frames = Frames::default();
-    let begin = loop {
-        match next(&mut frames, &mut input)? {
-            Some(ToWorker::Begin(begin)) => break *begin,
-            _ => return Err(WorkerError::NoBeginning),
-        }
+    let Some(ToWorker::Begin(begin)) = next(&mut frames, &mut input)? else {
+        return Err(WorkerError::NoBeginning);
     };
     let asked = Arc::new(Asked::default());
     let (said, answers) = mpsc::channel();
@@ -101,7 +98,7 @@ fn next(
 ) -> Result<Option<ToWorker>, WorkerError> {
     let mut room = [0; 16 << 10];
     loop {
-        if let Some(message) = frames.next()? {
+        if let Some(message) = frames.take()? {
             return Ok(Some(message));
         }
         match input.read(&mut room) {
