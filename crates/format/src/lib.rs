@@ -10,6 +10,7 @@
 
 pub mod code;
 mod problem;
+mod query;
 mod reading;
 pub mod registry;
 mod schema;
@@ -17,6 +18,7 @@ mod table;
 mod yaml;
 
 pub use problem::Problem;
+pub use query::{QueryError, parse_query};
 pub use reading::{Parsed, parse_workflow};
 pub use registry::{ParsedRegistry, parse_registry, print_registry};
 pub use schema::workflow_schema;

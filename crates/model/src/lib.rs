@@ -10,6 +10,7 @@ mod fleet;
 mod id;
 mod outcome;
 pub mod registry;
+pub mod query;
 mod time;
 
 pub use address::{Address, Addresses, ParseAddressError};
