@@ -41,13 +41,17 @@ pub struct WorkflowChecked {
     pub findings: Vec<Finding>,
 }
 
-/// Who: computers by name or id, groups by name with all below them, or everybody.
+/// Who: computers by name or id, groups by name with all below them, those that a query chooses now,
+/// or everybody. What is given adds up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Targets {
     #[serde(default)]
     pub computers: Vec<String>,
     #[serde(default)]
     pub groups: Vec<String>,
+    /// The condition of an SQL `WHERE` over the fleet, such as `os = 'windows'`.
+    #[serde(default)]
+    pub query: Option<String>,
     #[serde(default)]
     pub everybody: bool,
     /// Targets of an earlier deployment, by the end of their run: `failed` (failure, refused, lost,

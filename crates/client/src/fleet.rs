@@ -56,6 +56,11 @@ impl Client {
         self.all(path(["computers"])).await
     }
 
+    /// Computers that a query chooses now.
+    pub async fn computers_where(&self, query: &str) -> Result<Vec<Computer>, RequestError> {
+        self.all(crate::path::query(path(["computers"]), &[("where", Some(query))])).await
+    }
+
     pub async fn computer(&self, name: &str) -> Result<Computer, RequestError> {
         self.get(path(["computers", name])).await
     }

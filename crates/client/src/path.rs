@@ -13,7 +13,7 @@ pub(crate) fn path<const N: usize>(segments: [&str; N]) -> String {
 
 /// The path with a query of those parameters that have a value.
 pub(crate) fn query(mut path: String, parameters: &[(&str, Option<&str>)]) -> String {
-    let mut mark = '?';
+    let mut mark = if path.contains('?') { '&' } else { '?' };
     for (name, value) in parameters {
         let Some(value) = value else { continue };
         path.push(mark);
@@ -50,5 +50,7 @@ mod tests {
         let parameters = [("after", None), ("kind", Some("a&b")), ("limit", Some("5"))];
         assert_eq!(query(path(["events"]), &parameters), "/api/events?kind=a%26b&limit=5");
         assert_eq!(query(path(["events"]), &[("after", None)]), "/api/events");
+        let more = query("/api/x?a=1".to_owned(), &[("b", Some("2"))]);
+        assert_eq!(more, "/api/x?a=1&b=2");
     }
 }

@@ -9,8 +9,8 @@ mod digest;
 mod fleet;
 mod id;
 mod outcome;
-pub mod registry;
 pub mod query;
+pub mod registry;
 mod time;
 
 pub use address::{Address, Addresses, ParseAddressError};

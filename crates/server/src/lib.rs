@@ -15,6 +15,7 @@ mod core;
 mod data_dir;
 mod deploy;
 mod effects;
+mod fleet;
 mod gateway;
 mod hall;
 mod http;

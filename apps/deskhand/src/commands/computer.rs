@@ -26,6 +26,9 @@ enum Action {
         /// Only those in this group and the groups in it
         #[arg(long)]
         group: Option<String>,
+        /// Only those that a query chooses, such as "os = 'windows' AND agent.connected"
+        #[arg(long = "where", value_name = "QUERY", conflicts_with = "group")]
+        query: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -78,7 +81,9 @@ struct Wish {
 pub async fn run(args: Args) -> Result<ExitCode> {
     let client = args.connection.client()?;
     match args.action {
-        Action::List { group, json } => list(&client, group.as_deref(), json).await?,
+        Action::List { group, query, json } => {
+            list(&client, group.as_deref(), query.as_deref(), json).await?;
+        }
         Action::Show { name, json } => show(&client.computer(&name).await?, json)?,
         Action::Add { name, wish } => {
             let mut new = NewComputer {
@@ -141,8 +146,11 @@ pub fn as_new(computer: &Computer) -> NewComputer {
     }
 }
 
-async fn list(client: &Client, group: Option<&str>, json: bool) -> Result<()> {
-    let all = client.computers().await?;
+async fn list(client: &Client, group: Option<&str>, query: Option<&str>, json: bool) -> Result<()> {
+    let all = match query {
+        Some(query) => client.computers_where(query).await?,
+        None => client.computers().await?,
+    };
     let is_meant = |computer: &&Computer| {
         !computer.is_group
             && group.is_none_or(|group| super::group::is_below(&all, computer, group))
@@ -170,7 +178,11 @@ async fn list(client: &Client, group: Option<&str>, json: bool) -> Result<()> {
             seen.unwrap_or_default().into(),
         ]);
     }
-    super::print_or_note(&table, "no computers; `deskhand token create` lets the first one in")
+    let otherwise = match query {
+        Some(_) => "no computer meets the query",
+        None => "no computers; `deskhand token create` lets the first one in",
+    };
+    super::print_or_note(&table, otherwise)
 }
 
 fn show(computer: &Computer, json: bool) -> Result<()> {

@@ -13,6 +13,8 @@ use crate::live::{self, Watched};
 use crate::trouble::{FAILED, Trouble};
 use crate::{output, results, when};
 
+/// All computers with an enrolled agent.
+pub const EVERYBODY: &str = "everybody";
 /// As shells say it: ended by the keyboard.
 const INTERRUPTED: u8 = 130;
 
@@ -21,8 +23,9 @@ pub struct Args {
     /// A workflow on the server by name, or a workflow file
     #[arg(value_name = "WORKFLOW|FILE")]
     workflow: String,
+    /// Those that a query chooses, such as "os = 'windows' AND location LIKE '/Europe/%'", or
     /// `everybody`: all computers on record
-    #[arg(long, value_name = "everybody", value_parser = ["everybody"])]
+    #[arg(long, value_name = "QUERY|everybody")]
     to: Option<String>,
     /// Computers by name or id
     #[arg(long, num_args = 1.., value_name = "NAME")]
@@ -52,7 +55,7 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode> {
     let is_nobody = args.to.is_none() && args.computer.is_empty() && args.group.is_empty();
     if is_nobody {
-        let hint = "--to everybody, --computer NAME... or --group NAME...";
+        let hint = "--to QUERY, --to everybody, --computer NAME... or --group NAME...";
         return Err(Trouble::usage("who gets it? no targets were given", hint).into());
     }
     let Some(new) = wish(&args)? else { return Ok(ExitCode::from(FAILED)) };
@@ -70,7 +73,8 @@ fn wish(args: &Args) -> Result<Option<NewDeployment>> {
         targets: Targets {
             computers: args.computer.clone(),
             groups: args.group.clone(),
-            everybody: args.to.is_some(),
+            everybody: args.to.as_deref() == Some(EVERYBODY),
+            query: args.to.clone().filter(|to| to != EVERYBODY),
             ..Targets::default()
         },
         variables: args.var.iter().cloned().collect(),

@@ -1,4 +1,5 @@
-//! Who a deployment is for: names, groups, everybody, or those of an earlier deployment.
+//! Who a deployment is for: names, groups, what a query chooses, everybody, or those of an earlier
+//! deployment. It is decided when the deployment is made.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,6 +8,7 @@ use store::rows::{Agent, AgentState};
 use store::{ComputerFilter, Page, ReadError};
 use trust::{Leaf, VerifyingKey};
 
+use crate::fleet;
 use crate::hall::Hall;
 
 /// From so many names on, all computers are read at once.
@@ -23,7 +25,11 @@ pub enum TargetError {
     NoSet(String),
     #[error("there is no deployment {0}")]
     UnknownDeployment(String),
-    #[error("nobody is named: give computers, groups or everybody")]
+    #[error("the query, {0}")]
+    Query(format::QueryError),
+    #[error("no computer on record meets the query")]
+    NoMatch,
+    #[error("nobody is named: give computers, groups, a query or everybody")]
     Nobody,
     #[error("no target of that deployment is {}", .0.join(" or "))]
     NoneSuch(Vec<String>),
@@ -47,12 +53,16 @@ pub struct Found {
 
 pub async fn find(hall: &Hall, asked: &api::Targets) -> Result<Found, TargetError> {
     let is_named = !asked.computers.is_empty() || !asked.groups.is_empty();
-    if !is_named && !asked.everybody && asked.retry_of.is_none() {
+    let is_chosen = asked.everybody || asked.retry_of.is_some() || asked.query.is_some();
+    if !is_named && !is_chosen {
         return Err(TargetError::Nobody);
     }
     let mut finder = Finder { hall, wanted: BTreeMap::new(), unknown: Vec::new() };
     finder.computers(&asked.computers).await?;
     finder.groups(&asked.groups).await?;
+    if let Some(query) = &asked.query {
+        finder.query(query).await?;
+    }
     if let Some(deployment) = &asked.retry_of {
         finder.retry(deployment, &asked.retry_which).await?;
     }
@@ -77,6 +87,9 @@ pub async fn find(hall: &Hall, asked: &api::Targets) -> Result<Found, TargetErro
         if found.left_out.is_empty() && asked.retry_of.is_some() {
             let sets = Some(asked.retry_which.clone()).filter(|sets| !sets.is_empty());
             return Err(TargetError::NoneSuch(sets.unwrap_or_else(|| vec!["failed".to_owned()])));
+        }
+        if found.left_out.is_empty() && asked.query.is_some() {
+            return Err(TargetError::NoMatch);
         }
         return Err(TargetError::NoneEnrolled(found.left_out));
     }
@@ -159,6 +172,14 @@ impl Finder<'_> {
             if !row.computer.is_group {
                 self.take(row.computer);
             }
+        }
+        Ok(())
+    }
+
+    async fn query(&mut self, text: &str) -> Result<(), TargetError> {
+        let condition = format::parse_query(text).map_err(TargetError::Query)?;
+        for row in fleet::choose(self.hall, &condition).await? {
+            self.take(row.computer);
         }
         Ok(())
     }

@@ -27,6 +27,9 @@ pub struct Wanted {
     parent: Option<String>,
     /// Only groups, or only machines.
     is_group: Option<bool>,
+    /// Those that a query chooses: the condition of an SQL `WHERE`. Groups are not among them.
+    #[serde(rename = "where")]
+    query: Option<String>,
     /// The name after which the page begins.
     after: Option<String>,
     limit: Option<u32>,
@@ -40,6 +43,9 @@ pub async fn list(
     State(hall): Shared,
     Query(wanted): Query<Wanted>,
 ) -> Answer<Json<api::Listing<api::Computer>>> {
+    if let Some(query) = &wanted.query {
+        return chosen(&hall, query, &wanted).await;
+    }
     let limit = wanted.limit.unwrap_or(PAGE_ROWS).clamp(1, PAGE_ROWS_MAX);
     let parent = match &wanted.parent {
         Some(name) => Some(find(&hall, name).await?.computer.id),
@@ -48,12 +54,41 @@ pub async fn list(
     let filter = ComputerFilter { search: wanted.q, parent, is_group: wanted.is_group };
     let page = Page { after: wanted.after, limit };
     let rows = hall.store.computers(filter, page).await?;
+    page_of(&hall, &rows, limit).await
+}
+
+/// A page of those that a query chooses. The whole fleet is asked for each page, so pages are long
+/// unless asked to be short.
+async fn chosen(
+    hall: &Hall,
+    query: &str,
+    wanted: &Wanted,
+) -> Answer<Json<api::Listing<api::Computer>>> {
+    let others = [wanted.q.is_some(), wanted.parent.is_some(), wanted.is_group.is_some()];
+    if others.contains(&true) {
+        let hint = "ask for names and groups in the query: name LIKE '%x%' AND group = 'y'";
+        return Err(Failure::new(Code::Request, "`where` stands alone", hint));
+    }
+    let limit = wanted.limit.unwrap_or(PAGE_ROWS_MAX).clamp(1, PAGE_ROWS_MAX);
+    let mut rows = crate::fleet::choose(hall, &format::parse_query(query)?).await?;
+    if let Some(after) = wanted.after.as_ref().map(|after| after.to_lowercase()) {
+        rows.retain(|row| row.computer.name.to_lowercase() > after);
+    }
+    rows.truncate(limit as usize);
+    page_of(hall, &rows, limit).await
+}
+
+async fn page_of(
+    hall: &Hall,
+    rows: &[rows::Computer],
+    limit: u32,
+) -> Answer<Json<api::Listing<api::Computer>>> {
     let is_full = rows.len() == limit as usize;
     let next = rows.last().filter(|_| is_full).map(|row| row.computer.name.clone());
     let mut names = HashMap::new();
     let mut items = Vec::with_capacity(rows.len());
-    for row in &rows {
-        items.push(view(&hall, row, &mut names).await?);
+    for row in rows {
+        items.push(view(hall, row, &mut names).await?);
     }
     Ok(Json(api::Listing { items, next }))
 }

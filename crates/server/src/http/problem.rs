@@ -33,6 +33,7 @@ pub enum Code {
     Variables,
     UnknownSecret,
     SecretClosed,
+    Query,
 }
 
 impl Code {
@@ -53,6 +54,7 @@ impl Code {
             Self::Variables => ("DH-A013", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnknownSecret => ("DH-A030", StatusCode::UNPROCESSABLE_ENTITY),
             Self::SecretClosed => ("DH-A031", StatusCode::CONFLICT),
+            Self::Query => ("DH-A040", StatusCode::UNPROCESSABLE_ENTITY),
         }
     }
 }
@@ -148,6 +150,12 @@ impl From<ApplyError> for Failure {
     }
 }
 
+impl From<format::QueryError> for Failure {
+    fn from(error: format::QueryError) -> Self {
+        Self::new(Code::Query, format!("the query, {error}"), error.hint)
+    }
+}
+
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         let text = error.to_string();
@@ -157,13 +165,20 @@ impl From<TargetError> for Failure {
                 let hint = "`deskhand deployment show` tells how each of them fared";
                 Self::new(Code::NoTargets, text, hint)
             }
+            TargetError::Query(error) => error.into(),
+            TargetError::NoMatch => {
+                let hint = "`deskhand computer list --where QUERY` shows whom a query chooses";
+                Self::new(Code::NoTargets, text, hint)
+            }
             TargetError::NoneEnrolled(_) => {
                 let hint = "enrol machines with a token: `deskhand token create`";
                 Self::new(Code::NoTargets, text, hint)
             }
-            TargetError::Nobody => {
-                Self::new(Code::NoTargets, text, "`--computer`, `--group` or `--everybody`")
-            }
+            TargetError::Nobody => Self::new(
+                Code::NoTargets,
+                text,
+                "`--computer`, `--group`, `--to QUERY` or `--to everybody`",
+            ),
             TargetError::Unknown(_) | TargetError::NoGroup(_) => {
                 Self::new(Code::UnknownTargets, text, "`deskhand computer list` shows all")
             }

@@ -10,6 +10,7 @@ mod deployments;
 mod hostile;
 mod house;
 mod live;
+mod queries;
 mod robot;
 mod secrets;
 mod starting;
