@@ -302,7 +302,7 @@ const fn told(kind: Kind) -> &'static str {
         Kind::Text => "a text",
         Kind::Number => "a number",
         Kind::Version => "a version",
-        Kind::Instant => "a time",
+        Kind::Time => "a time",
         Kind::Truth => "true or false",
     }
 }

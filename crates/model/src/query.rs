@@ -44,7 +44,7 @@ pub enum Kind {
     Text,
     Number,
     Version,
-    Instant,
+    Time,
     Truth,
 }
 
@@ -62,15 +62,15 @@ pub const FIELDS: [(&str, Kind); 21] = [
     ("user", Kind::Text),
     ("group", Kind::Text),
     ("created_by", Kind::Text),
-    ("created_at", Kind::Instant),
-    ("first_seen", Kind::Instant),
-    ("last_seen", Kind::Instant),
+    ("created_at", Kind::Time),
+    ("first_seen", Kind::Time),
+    ("last_seen", Kind::Time),
     ("agent.state", Kind::Text),
     ("agent.version", Kind::Version),
     ("agent.connected", Kind::Truth),
     ("agent.address", Kind::Text),
-    ("agent.first_seen", Kind::Instant),
-    ("agent.last_seen", Kind::Instant),
+    ("agent.first_seen", Kind::Time),
+    ("agent.last_seen", Kind::Time),
 ];
 
 /// Before the name of a fact.
@@ -136,7 +136,7 @@ pub enum Value {
     Text(String),
     Number(f64),
     Truth(bool),
-    Instant(Timestamp),
+    Time(Timestamp),
     /// So long before now.
     Ago(Span),
 }
@@ -251,7 +251,7 @@ enum Known<'a> {
     Text(Cow<'a, str>),
     Number(f64),
     Truth(bool),
-    Instant(Timestamp),
+    Time(Timestamp),
 }
 
 impl Known<'_> {
@@ -278,10 +278,10 @@ impl Value {
             Self::Text(text) => Known::Text(text.into()),
             Self::Number(number) => Known::Number(*number),
             Self::Truth(truth) => Known::Truth(*truth),
-            Self::Instant(at) => Known::Instant(*at),
+            Self::Instant(at) => Known::Time(*at),
             Self::Ago(span) => {
                 let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-                Known::Instant(Timestamp::from_millis(now.as_millis().saturating_sub(span)))
+                Known::Time(Timestamp::from_millis(now.as_millis().saturating_sub(span)))
             }
         })
     }
@@ -298,7 +298,7 @@ impl Field {
             Self::Os => computer.os.as_str().into(),
             Self::Group => (*subject.groups.first()?).into(),
             Self::CreatedBy => subject.created_by.into(),
-            Self::CreatedAt => return Some(Known::Instant(subject.created_at)),
+            Self::CreatedAt => return Some(Known::Time(subject.created_at)),
             Self::AgentState => agent?.state.into(),
             Self::AgentVersion => agent?.version.into(),
             Self::AgentAddress => agent?.address.into(),
@@ -306,8 +306,8 @@ impl Field {
             Self::AgentConnected => {
                 return Some(Known::Truth(agent.is_some_and(|agent| agent.is_connected)));
             }
-            Self::FirstSeen => return Some(Known::Instant(agent?.first_seen)),
-            Self::LastSeen => return Some(Known::Instant(agent?.last_seen)),
+            Self::FirstSeen => return Some(Known::Time(agent?.first_seen)),
+            Self::LastSeen => return Some(Known::Time(agent?.last_seen)),
             Self::Fact(name) => computer.facts.get(name)?.as_str().into(),
         };
         (!text.is_empty()).then_some(Known::Text(text))
@@ -319,8 +319,8 @@ fn order(left: &Known<'_>, right: &Known<'_>, kind: Kind) -> Option<Ordering> {
         Kind::Text => Some(text::compare(left.text()?, right.text()?)),
         Kind::Version => Some(compare_versions(left.text()?, right.text()?)),
         Kind::Number => left.number()?.partial_cmp(&right.number()?),
-        Kind::Instant => match (left, right) {
-            (Known::Instant(left), Known::Instant(right)) => Some(left.cmp(right)),
+        Kind::Time => match (left, right) {
+            (Known::Time(left), Known::Time(right)) => Some(left.cmp(right)),
             _ => None,
         },
         Kind::Truth => match (left, right) {

@@ -51,8 +51,8 @@ impl Operand {
                 Err(QueryError::at(place, what, "write IS NULL or IS NOT NULL"))
             }
             Kind::Text | Kind::Version => Ok(Value::Text(text.clone())),
-            Kind::Instant => match instant(text) {
-                Some(at) => Ok(Value::Instant(at)),
+            Kind::Time => match instant(text) {
+                Some(at) => Ok(Value::Time(at)),
                 None => {
                     let what = format!("`{text}` is not a time");
                     let hint = "write '2026-11-21', '2026-11-21 14:00' (UTC), \
@@ -156,13 +156,13 @@ fn call(place: &Expr, function: &Function) -> Read<Operand> {
     };
     let is_plain = function.over.is_none() && function.filter.is_none();
     match (name.as_str(), argument) {
-        ("now", None) if is_plain => Ok(Operand::Value(Value::Ago(Span::ZERO), Kind::Instant)),
+        ("now", None) if is_plain => Ok(Operand::Value(Value::Ago(Span::ZERO), Kind::Time)),
         ("ago", Some(span)) if is_plain => {
             let text = literal_text(span).unwrap_or_default();
             let span: Span = text.parse().map_err(|error| {
                 QueryError::at(span, format!("{error}"), "such as: last_seen < ago('7d')")
             })?;
-            Ok(Operand::Value(Value::Ago(span), Kind::Instant))
+            Ok(Operand::Value(Value::Ago(span), Kind::Time))
         }
         ("version" | "number", Some(argument)) if is_plain => {
             let kind = if name == "version" { Kind::Version } else { Kind::Number };

@@ -60,7 +60,7 @@ fn fields_compare_as_what_they_are() {
         (compare("agent.connected", Equal, Value::Truth(true)), Some(true)),
         (compare("last_seen", GreaterOrEqual, Value::Ago(Span::from_secs(60))), Some(true)),
         (compare("last_seen", Less, Value::Ago(Span::from_secs(60))), Some(false)),
-        (compare("created_at", Less, Value::Instant(NOW)), Some(true)),
+        (compare("created_at", Less, Value::Time(NOW)), Some(true)),
         (compare("location", Equal, text("x")), None),
         (compare("facts.empty", Equal, text("")), None),
     ] {

@@ -14,9 +14,10 @@ enum Part<'a> {
 
 const ZERO: Part<'static> = Part::Number(0, "");
 
-/// The order of two versions. They are cut into numbers and words; numbers compare as numbers, words
-/// without case, a number is greater than a word. Zeros at the end do not count. What begins with
-/// `-` or `~` and a letter comes before the version without it; what follows `+` does not count.
+/// The order of two versions. They are cut into numbers and words; numbers compare as numbers,
+/// words without case, a number is greater than a word. Zeros at the end do not count. What begins
+/// with `-` or `~` and a letter comes before the version without it; what follows `+` does not
+/// count.
 pub fn compare_versions(left: &str, right: &str) -> Ordering {
     parts(left).cmp(&parts(right))
 }
