@@ -278,7 +278,7 @@ impl Value {
             Self::Text(text) => Known::Text(text.into()),
             Self::Number(number) => Known::Number(*number),
             Self::Truth(truth) => Known::Truth(*truth),
-            Self::Instant(at) => Known::Time(*at),
+            Self::Time(at) => Known::Time(*at),
             Self::Ago(span) => {
                 let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
                 Known::Time(Timestamp::from_millis(now.as_millis().saturating_sub(span)))
