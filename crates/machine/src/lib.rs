@@ -10,9 +10,12 @@ mod facts;
 mod files;
 mod filter;
 mod folder;
+pub mod identity;
 mod name;
+pub mod power;
 mod process;
 mod protect;
+pub mod registry;
 mod spot;
 
 pub use decode::decode_output;
@@ -22,10 +25,11 @@ pub use files::{
 };
 pub use filter::{CaseRule, Filter, FilterError};
 pub use folder::{Cursor, Existing, Folder, Found, Kind, Meta, PART_PREFIX, is_part, list};
+pub use identity::Identity;
 pub use name::{NameProblem, check_own_name, check_portable_name};
 pub use process::{
     Command, ExecuteEnd, ExecuteError, ExecuteSpec, Stream, Visibility, Waiting, end_marked,
-    execute,
+    execute, execute_as,
 };
 pub use protect::protect_folder;
 pub use spot::{Spot, SpotError};

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::identity::Identity;
+
 pub use system::end_marked;
 
 /// The environment variable that marks whatever an execution starts.
@@ -144,14 +146,25 @@ impl Command {
 pub async fn execute(
     spec: &ExecuteSpec,
     cancel: impl Future<Output = ()>,
+    output: impl FnMut(Stream, &[u8]),
+) -> Result<ExecuteEnd, ExecuteError> {
+    execute_as(spec, None, cancel, output).await
+}
+
+/// The same as a user, with that user's rights, environment and, where no folder is named, home.
+/// The environment of `spec` comes on top of the user's; nothing of the agent's does.
+pub async fn execute_as(
+    spec: &ExecuteSpec,
+    identity: Option<&Identity>,
+    cancel: impl Future<Output = ()>,
     mut output: impl FnMut(Stream, &[u8]),
 ) -> Result<ExecuteEnd, ExecuteError> {
     check(spec)?;
     if spec.waiting == Waiting::ForTheStart {
-        system::start_apart(spec).await?;
+        system::start_apart(spec, identity).await?;
         return Ok(ExecuteEnd::Started);
     }
-    let (mut process, stdout, stderr) = system::start(spec).await?;
+    let (mut process, stdout, stderr) = system::start(spec, identity).await?;
     let mut pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
     let timeout = async {
         match spec.timeout {

@@ -5,3 +5,6 @@
 mod executions;
 mod facts;
 mod file_operations;
+#[cfg(target_os = "linux")]
+mod identities;
+mod registry_scripts;

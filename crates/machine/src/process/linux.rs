@@ -8,15 +8,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Gid, Pid, Signal, Uid, kill_process, kill_process_group};
+use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::time::Instant;
 
 use super::{Command, ExecuteError, ExecuteSpec, GRACE, MARK};
+use crate::identity::{Identity, Way};
 
 pub(super) struct Process {
     child: Child,
@@ -27,8 +30,9 @@ pub(super) struct Process {
 
 pub(super) async fn start(
     spec: &ExecuteSpec,
+    identity: Option<&Identity>,
 ) -> Result<(Process, ChildStdout, ChildStderr), ExecuteError> {
-    let mut command = command(spec);
+    let (mut command, is_wrapped) = command(spec, identity)?;
     command.env(MARK, &spec.effect).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
     let mut child = spawn(&mut command, spec).await?;
@@ -37,36 +41,92 @@ pub(super) async fn start(
     let stderr = child.stderr.take().ok_or_else(lost)?;
     let leader = child.id().and_then(|id| i32::try_from(id).ok());
     let mark = Some(spec.effect.clone()).filter(|effect| !effect.is_empty());
-    let tree = Tree { leader, mark, known: BTreeMap::new() };
+    let tree = Tree { leader, is_wrapped, mark, known: BTreeMap::new() };
     Ok((Process { child, tree, running: true }, stdout, stderr))
 }
 
 /// Starts what nobody waits for. It carries no mark: it is not ended with its run.
-pub(super) async fn start_apart(spec: &ExecuteSpec) -> Result<(), ExecuteError> {
-    let mut command = command(spec);
+pub(super) async fn start_apart(
+    spec: &ExecuteSpec,
+    identity: Option<&Identity>,
+) -> Result<(), ExecuteError> {
+    let (mut command, _) = command(spec, identity)?;
     command.env_remove(MARK).stdout(Stdio::null()).stderr(Stdio::null());
     // Its exit status is collected by the runtime once it has been dropped.
     spawn(&mut command, spec).await.map(drop)
 }
 
-fn command(spec: &ExecuteSpec) -> tokio::process::Command {
-    let mut command = match &spec.command {
-        Command::Shell(text) => {
-            let mut command = tokio::process::Command::new("/bin/sh");
-            command.arg("-c").arg(text);
-            command
-        }
+/// The command, and whether it stands behind a program that opens a user's session.
+fn command(
+    spec: &ExecuteSpec,
+    identity: Option<&Identity>,
+) -> Result<(tokio::process::Command, bool), ExecuteError> {
+    let shell = ["-c"];
+    let (program, arguments): (&str, Vec<&str>) = match &spec.command {
+        Command::Shell(text) => ("/bin/sh", shell.into_iter().chain([text.as_str()]).collect()),
         Command::List(words) => {
-            let mut command = tokio::process::Command::new(spec.command.program());
-            command.args(words.iter().skip(1));
-            command
+            (spec.command.program(), words.iter().skip(1).map(String::as_str).collect())
         }
     };
-    command.envs(&spec.environment).stdin(Stdio::null()).process_group(0);
+    let way = identity.map(Identity::way);
+    let mut command = match (&way, identity) {
+        (Some(Way::Through(runuser)), Some(identity)) => {
+            check_program(program, spec, identity)?;
+            let mut command = tokio::process::Command::new(runuser);
+            command.args(["-u", identity.user(), "--", program]);
+            command
+        }
+        _ => tokio::process::Command::new(program),
+    };
+    if let Some(identity) = identity {
+        command.env_clear().envs(identity.environment()).current_dir(identity.folder());
+    }
+    if let Some(Way::Ids { uid, gid, groups }) = way.clone() {
+        become_user(&mut command, uid, gid, &groups);
+    }
+    command.args(arguments).envs(&spec.environment).stdin(Stdio::null()).process_group(0);
     if let Some(folder) = &spec.folder {
         command.current_dir(folder);
     }
-    command
+    Ok((command, matches!(way, Some(Way::Through(_)))))
+}
+
+/// Groups first: only who may still do everything can set them.
+fn become_user(command: &mut tokio::process::Command, uid: u32, gid: u32, groups: &[u32]) {
+    let groups: Vec<Gid> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
+    let change = move || {
+        set_thread_groups(&groups)?;
+        set_thread_gid(Gid::from_raw(gid))?;
+        set_thread_uid(Uid::from_raw(uid))?;
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "between fork and exec only a hook can do it")]
+    // SAFETY: three system calls; nothing is allocated and no lock is taken. The child has one
+    // thread, so what is set for the thread holds for the process.
+    unsafe {
+        command.pre_exec(change);
+    }
+}
+
+/// What stands behind another program is looked for here, so that its absence is told as always.
+fn check_program(
+    program: &str,
+    spec: &ExecuteSpec,
+    identity: &Identity,
+) -> Result<(), ExecuteError> {
+    let own = || identity.environment().remove("PATH");
+    let path = spec.environment.get("PATH").cloned().or_else(own).unwrap_or_default();
+    let folder = spec.folder.clone().unwrap_or_else(|| identity.folder());
+    let found = if program.contains('/') {
+        Some(folder.join(program)).filter(|path| path.is_file())
+    } else {
+        let named = std::env::split_paths(&path).map(|at| folder.join(at).join(program));
+        named.into_iter().find(|path| path.is_file())
+    };
+    let program = program.to_owned();
+    let Some(found) = found else { return Err(ExecuteError::NotFound { program }) };
+    let mode = std::fs::metadata(found).map_or(0, |meta| meta.permissions().mode());
+    if mode & 0o111 == 0 { Err(ExecuteError::NotExecutable { program }) } else { Ok(()) }
 }
 
 /// A program that was just written may seem busy for a moment: another thread that starts a
@@ -122,10 +182,12 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let leader = self.tree.leader.filter(|_| self.running).and_then(Pid::from_raw);
-        if let Some(leader) = leader {
-            // Gone already is fine.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
+        let Some(leader) = leader else { return };
+        // Behind a session's program the command has a group of its own.
+        let apart = if self.tree.is_wrapped { self.tree.look() } else { Vec::new() };
+        // Gone already is fine.
+        let _ = kill_process_group(leader, Signal::KILL);
+        apart.iter().for_each(|process| signal(process, Signal::KILL));
     }
 }
 
@@ -136,7 +198,8 @@ pub async fn end_marked(effect: &str) -> io::Result<usize> {
         return Ok(0);
     }
     std::fs::metadata("/proc/self/stat")?;
-    let mut tree = Tree { leader: None, mark: Some(effect.to_owned()), known: BTreeMap::new() };
+    let mark = Some(effect.to_owned());
+    let mut tree = Tree { leader: None, is_wrapped: false, mark, known: BTreeMap::new() };
     tree.end().await;
     Ok(tree.known.len())
 }
@@ -144,6 +207,8 @@ pub async fn end_marked(effect: &str) -> io::Result<usize> {
 /// What belongs together, found anew at each look.
 struct Tree {
     leader: Option<i32>,
+    /// The leader only opened a session and ends with what is in it.
+    is_wrapped: bool,
     mark: Option<String>,
     /// Processes seen so far by number and start time, as numbers are used again.
     known: BTreeMap<(i32, u64), ()>,
@@ -172,8 +237,11 @@ impl Tree {
             }
             let late = Instant::now() >= deadline;
             for process in &alive {
+                let waits = self.is_wrapped && Some(process.pid) == self.leader && alive.len() > 1;
                 if late {
                     signal(process, Signal::KILL);
+                } else if waits {
+                    // It would say something of its own to the user's output and take its time.
                 } else if told.insert((process.pid, process.started)) {
                     signal(process, Signal::TERM);
                     // A stopped process hears nothing else.

@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
-use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{
+    ERROR_PRIVILEGE_NOT_HELD, HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_OBJECT_0,
+};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
@@ -26,13 +28,14 @@ use windows_sys::Win32::System::JobObjects::{
 };
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT,
-    CreateProcessW, GetExitCodeProcess, INFINITE, PROCESS_INFORMATION, ResumeThread,
-    STARTF_USESHOWWINDOW, STARTF_USESTDHANDLES, STARTUPINFOW, TerminateProcess,
-    WaitForSingleObject,
+    CreateProcessAsUserW, CreateProcessW, CreateProcessWithTokenW, GetExitCodeProcess, INFINITE,
+    PROCESS_INFORMATION, ResumeThread, STARTF_USESHOWWINDOW, STARTF_USESTDHANDLES, STARTUPINFOW,
+    TerminateProcess, WaitForSingleObject,
 };
 use windows_sys::Win32::UI::WindowsAndMessaging::{SW_HIDE, SW_SHOWNORMAL};
 
 use super::{Command, ExecuteError, ExecuteSpec, MARK, Visibility, command_line};
+use crate::identity::Identity;
 
 pub(super) struct Process {
     handle: Arc<OwnedHandle>,
@@ -41,6 +44,7 @@ pub(super) struct Process {
 
 pub(super) async fn start(
     spec: &ExecuteSpec,
+    identity: Option<&Identity>,
 ) -> Result<(Process, NamedPipeServer, NamedPipeServer), ExecuteError> {
     let failed = |error| start_error(spec, error);
     let job = Job::new().map_err(failed)?;
@@ -48,18 +52,21 @@ pub(super) async fn start(
     let (stderr, their_stderr) = pipe().await.map_err(failed)?;
     let handles =
         Handles { stdin: nul().map_err(failed)?, stdout: their_stdout, stderr: their_stderr };
-    let started = create(spec, Some(&spec.effect), &handles)?;
+    let started = create(spec, identity, Some(&spec.effect), &handles)?;
     job.take(&started.process).and_then(|()| started.resume()).map_err(failed)?;
     let handle = Arc::new(started.process);
     Ok((Process { handle, job }, stdout, stderr))
 }
 
 /// Starts what nobody waits for: in no job of ours, so that it outlives the agent.
-pub(super) async fn start_apart(spec: &ExecuteSpec) -> Result<(), ExecuteError> {
+pub(super) async fn start_apart(
+    spec: &ExecuteSpec,
+    identity: Option<&Identity>,
+) -> Result<(), ExecuteError> {
     let failed = |error| start_error(spec, error);
     let nul = || nul().map_err(failed);
     let handles = Handles { stdin: nul()?, stdout: nul()?, stderr: nul()? };
-    create(spec, None, &handles)?.resume().map_err(failed)
+    create(spec, identity, None, &handles)?.resume().map_err(failed)
 }
 
 /// The job of an execution closes with the agent that held it: nothing can be left.
@@ -185,16 +192,15 @@ static STARTING: Mutex<()> = Mutex::new(());
 
 fn create(
     spec: &ExecuteSpec,
+    identity: Option<&Identity>,
     mark: Option<&str>,
     handles: &Handles,
 ) -> Result<Started, ExecuteError> {
-    let environment = environment(spec, mark);
-    let (program, line) = command_line(spec, &environment)?;
     let failed = |error| start_error(spec, error);
-    let program = wide(program.as_os_str());
-    let mut line = wide(OsStr::new(&line));
-    let block = environment_block(&environment);
-    let folder = spec.folder.as_ref().map(|folder| wide(folder.as_os_str()));
+    let environment = environment(spec, identity, mark).map_err(failed)?;
+    let (program, line) = command_line(spec, &environment)?;
+    let own_folder = || identity.and_then(Identity::folder);
+    let folder = spec.folder.clone().or_else(own_folder);
     let (flags, window) = match spec.visibility {
         Visibility::Default => (0, None),
         Visibility::Shown => (CREATE_NEW_CONSOLE, Some(SW_SHOWNORMAL)),
@@ -209,29 +215,24 @@ fn create(
         hStdError: handles.stderr.as_raw_handle(),
         ..Default::default()
     };
-    let mut made = PROCESS_INFORMATION::default();
+    let mut call = Call {
+        program: wide(program.as_os_str()),
+        line: wide(OsStr::new(&line)),
+        block: environment_block(&environment),
+        folder: folder.map(|folder| wide(folder.as_os_str())),
+        flags: CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | flags,
+        startup,
+    };
     let theirs = [&handles.stdin, &handles.stdout, &handles.stderr].map(AsRawHandle::as_raw_handle);
     let alone = STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let inherited = inherit(theirs, true);
-    // SAFETY: all texts end with zeros, the line is writable, the structures outlive the call.
-    let created = inherited.and_then(|()| unsafe {
-        check(CreateProcessW(
-            program.as_ptr(),
-            line.as_mut_ptr(),
-            null(),
-            null(),
-            1,
-            CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | flags,
-            block.as_ptr().cast(),
-            folder.as_ref().map_or(null(), |folder| folder.as_ptr()),
-            &startup,
-            &mut made,
-        ))
+    let created = inherit(theirs, true).and_then(|()| match identity {
+        Some(identity) => call.create_as(identity),
+        None => call.create(),
     });
     // The handles close with the caller's; an error here would only mask the one above.
     let _ = inherit(theirs, false);
     drop(alone);
-    created.map_err(failed)?;
+    let made = created.map_err(failed)?;
     // SAFETY: both were just made and belong to nobody else.
     Ok(unsafe {
         Started {
@@ -239,6 +240,87 @@ fn create(
             thread: OwnedHandle::from_raw_handle(made.hThread),
         }
     })
+}
+
+/// All that a process is made of. Texts end with zeros.
+struct Call {
+    program: Vec<u16>,
+    line: Vec<u16>,
+    block: Vec<u16>,
+    folder: Option<Vec<u16>>,
+    flags: u32,
+    startup: STARTUPINFOW,
+}
+
+impl Call {
+    fn create(&mut self) -> io::Result<PROCESS_INFORMATION> {
+        let mut made = PROCESS_INFORMATION::default();
+        // SAFETY: all texts end with zeros, the line is writable, the structures outlive the call.
+        check(unsafe {
+            CreateProcessW(
+                self.program.as_ptr(),
+                self.line.as_mut_ptr(),
+                null(),
+                null(),
+                1,
+                self.flags,
+                self.block.as_ptr().cast(),
+                self.folder.as_ref().map_or(null(), |folder| folder.as_ptr()),
+                &self.startup,
+                &mut made,
+            )
+        })?;
+        Ok(made)
+    }
+
+    /// On the user's own desktop, or, for one who has none, on one that the system makes: the
+    /// agent's would be closed to them. The system's account may use the first call, an
+    /// administrator's only the second.
+    fn create_as(&mut self, identity: &Identity) -> io::Result<PROCESS_INFORMATION> {
+        let desktop = if identity.has_desktop() { r"winsta0\default" } else { "" };
+        let mut desktop = wide(OsStr::new(desktop));
+        self.startup.lpDesktop = desktop.as_mut_ptr();
+        let mut made = PROCESS_INFORMATION::default();
+        let folder = self.folder.as_ref().map_or(null(), |folder| folder.as_ptr());
+        // SAFETY: as above; the token is open for as long as the identity is borrowed.
+        let created = check(unsafe {
+            CreateProcessAsUserW(
+                identity.token(),
+                self.program.as_ptr(),
+                self.line.as_mut_ptr(),
+                null(),
+                null(),
+                1,
+                self.flags,
+                self.block.as_ptr().cast(),
+                folder,
+                &self.startup,
+                &mut made,
+            )
+        });
+        let error = match created {
+            Ok(()) => return Ok(made),
+            Err(error) => error,
+        };
+        if error.raw_os_error().map(i32::cast_unsigned) != Some(ERROR_PRIVILEGE_NOT_HELD) {
+            return Err(error);
+        }
+        // SAFETY: as above.
+        check(unsafe {
+            CreateProcessWithTokenW(
+                identity.token(),
+                0,
+                self.program.as_ptr(),
+                self.line.as_mut_ptr(),
+                self.flags,
+                self.block.as_ptr().cast(),
+                folder,
+                &self.startup,
+                &mut made,
+            )
+        })?;
+        Ok(made)
+    }
 }
 
 fn inherit(handles: [RawHandle; 3], may: bool) -> io::Result<()> {
@@ -252,10 +334,18 @@ fn inherit(handles: [RawHandle; 3], may: bool) -> io::Result<()> {
 /// By names in capitals, as Windows compares them.
 type Environment = BTreeMap<String, (OsString, OsString)>;
 
-fn environment(spec: &ExecuteSpec, mark: Option<&str>) -> Environment {
+fn environment(
+    spec: &ExecuteSpec,
+    identity: Option<&Identity>,
+    mark: Option<&str>,
+) -> io::Result<Environment> {
     let key = |name: &OsStr| name.to_string_lossy().to_uppercase();
+    let base: Vec<(OsString, OsString)> = match identity {
+        Some(identity) => identity.environment()?,
+        None => std::env::vars_os().collect(),
+    };
     let mut all: Environment =
-        std::env::vars_os().map(|(name, value)| (key(&name), (name, value))).collect();
+        base.into_iter().map(|(name, value)| (key(&name), (name, value))).collect();
     let mut set = |name: &str, value: &str| {
         all.insert(key(OsStr::new(name)), (name.into(), value.into()));
     };
@@ -266,7 +356,7 @@ fn environment(spec: &ExecuteSpec, mark: Option<&str>) -> Environment {
         Some(mark) => set(MARK, mark),
         None => drop(all.remove(MARK)),
     }
-    all
+    Ok(all)
 }
 
 fn environment_block(environment: &Environment) -> Vec<u16> {
