@@ -5,6 +5,7 @@ pub mod content;
 pub mod definition;
 mod message;
 pub mod package;
+pub mod temporary;
 pub mod tls;
 
 pub use message::{Enroll, FromAgent, FromServer, Hello, Log, MessageError, Protocols, Stream};
