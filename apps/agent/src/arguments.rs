@@ -24,6 +24,9 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Who this machine is, whether it is connected, and what it is doing.
     Status(StatusArguments),
+    /// Ends and removes what a temporary agent leaves when it is killed; it starts this itself.
+    #[command(hide = true)]
+    WatchOver(WatchArguments),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +55,8 @@ pub(crate) struct RunArguments {
     /// Put all paths of activities under this folder. No sandbox: commands are not confined.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    #[command(flatten)]
+    pub stdio: StdioArguments,
 }
 
 /// How this agent reaches servers and is reached. What is not said here, `agent.conf` in the
@@ -79,6 +84,30 @@ pub(crate) struct ReachArguments {
     /// How many neighbours are kept.
     #[arg(long, value_name = "COUNT")]
     pub collection_max: Option<String>,
+}
+
+/// How a server starts this program over SSH.
+#[derive(Debug, Args)]
+pub(crate) struct StdioArguments {
+    /// Serve the server that speaks on standard input, and end when it leaves. No enrolment is
+    /// needed: whoever can start this may order what he could do himself.
+    #[arg(long)]
+    pub stdio: bool,
+    /// Read and write no configuration; what is made is removed at the end.
+    #[arg(long, requires = "stdio")]
+    pub temp: bool,
+    /// The folder that was made for this program, removed with it at the end.
+    #[arg(long, requires = "temp", value_name = "DIR")]
+    pub remove: Option<PathBuf>,
+    /// Refuse to run unless the program has this BLAKE3 hash.
+    #[arg(long, requires = "stdio", value_name = "HASH")]
+    pub expect: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArguments {
+    /// The folders to be removed.
+    pub folders: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use agent::config::{Config, ConfigError};
 use agent::enroll::{Enrolment, enroll};
 use agent::state::StateFolder;
+use agent::temporary::Folders;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use tracing_subscriber::Layer;
@@ -57,6 +58,11 @@ fn carry_out(arguments: Arguments) -> Result<()> {
             done
         }
         Command::Status(what) => status(&what),
+        Command::WatchOver(what) => {
+            let told = std::io::stdin().lock();
+            runtime()?.block_on(agent::temporary::watch_over(told, &what.folders));
+            Ok(())
+        }
     }
 }
 
@@ -103,9 +109,25 @@ async fn enrol(wish: EnrollArguments) -> Result<()> {
 
 async fn run(what: RunArguments) -> Result<()> {
     let stop = stop::asked().context("cannot listen for signals")?;
+    if what.stdio.stdio {
+        return serve(what, stop).await;
+    }
     let folder = folder(what.state)?;
     let config = configured(&folder, &what.reach)?;
     Ok(agent::run::run(folder, config, what.root, stop).await?)
+}
+
+/// Serves the server on standard input and output.
+async fn serve(what: RunArguments, stop: impl Future<Output = ()>) -> Result<()> {
+    if let Some(expected) = &what.stdio.expect {
+        agent::temporary::check_program(expected)?;
+    }
+    let folders = if what.stdio.temp {
+        Folders::temporary(what.stdio.remove)?
+    } else {
+        Folders::kept(folder(what.state)?.path().join("stdio"))?
+    };
+    Ok(agent::temporary::run(folders, what.root, stop).await?)
 }
 
 /// The folder's settings, with flags above them.

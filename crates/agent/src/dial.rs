@@ -23,6 +23,28 @@ use crate::clock::now;
 /// Longest wait for a connection, and again for its handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The way to the server that content takes.
+#[derive(Clone)]
+pub(crate) enum Way {
+    Dialled(Arc<Dialer>),
+    /// Over the standard input and output of an agent that a log-in started: nothing is left to
+    /// be proved.
+    Carried(Opener),
+}
+
+impl Way {
+    pub(crate) async fn connect(&self) -> Result<Box<dyn Duplex>, DialError> {
+        match self {
+            Self::Dialled(dialer) => Ok(Box::new(dialer.dial().await?.1)),
+            Self::Carried(opener) => {
+                let gone = || DialError::Gone { server: "the server".to_owned() };
+                let opened = timeout(PATIENCE, opener.open()).await.map_err(|_| gone())?;
+                Ok(Box::new(opened.map_err(|_| gone())?))
+            }
+        }
+    }
+}
+
 /// A connection over which both keys are proved.
 pub(crate) type Connection = TlsStream<Box<dyn Duplex>>;
 

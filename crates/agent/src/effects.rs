@@ -56,6 +56,11 @@ impl Effects {
         }
     }
 
+    /// Ends everything.
+    pub(crate) fn interrupt_all(&mut self) {
+        self.running.values().for_each(CancellationToken::cancel);
+    }
+
     /// The effect's end has been recorded.
     pub(crate) fn forget(&mut self, effect: EffectId) {
         self.running.remove(&effect);

@@ -27,6 +27,7 @@ pub mod run;
 mod secrets;
 pub mod state;
 pub mod status;
+pub mod temporary;
 mod transfer;
 
 /// What this program calls itself towards servers.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use travel::Me;
 
 use crate::config::{Config, ConfigError};
-use crate::dial::Dialer;
+use crate::dial::{Dialer, Way};
 use crate::driver::{Driver, Parts};
 use crate::effect::Doer;
 use crate::effects::Effects;
@@ -82,7 +82,11 @@ pub async fn run(
     let doer = Doer {
         root,
         show: Arc::new(move |log| shown.push(log)),
-        transfers: Some(Transfers::new(dialer.clone(), folder.file("hashes"), is_linked)),
+        transfers: Some(Transfers::new(
+            Way::Dialled(dialer.clone()),
+            folder.file("hashes"),
+            is_linked,
+        )),
     };
     let effects = Effects::new(doer, said.clone());
     let note = folder.file("status.json");

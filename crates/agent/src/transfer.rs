@@ -10,7 +10,6 @@ mod upload;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use machine::{Filter, Spot};
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use workflow::{EffectId, Report};
 
 use crate::backoff::Backoff;
-use crate::dial::Dialer;
+use crate::dial::Way;
 use crate::effect::interrupted;
 use client::{Client, ContentError};
 
@@ -54,8 +53,8 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    pub(crate) fn new(dialer: Arc<Dialer>, cache: PathBuf, linked: watch::Receiver<bool>) -> Self {
-        Self { client: Client::new(dialer), cache, linked }
+    pub(crate) fn new(way: Way, cache: PathBuf, linked: watch::Receiver<bool>) -> Self {
+        Self { client: Client::new(way), cache, linked }
     }
 
     pub(crate) async fn upload(

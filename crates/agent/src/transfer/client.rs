@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use wire::content::ContentRequest;
 
-use crate::dial::{DialError, Dialer};
+use crate::dial::{DialError, Way};
 
 /// Requests in flight.
 const REQUESTS_MAX: usize = 4;
@@ -45,7 +45,7 @@ pub(super) struct Client {
 }
 
 struct Shared {
-    dialer: Arc<Dialer>,
+    way: Way,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<SendRequest<RequestBody>>>,
     transfers: AtomicUsize,
@@ -57,9 +57,9 @@ struct Shared {
 pub(super) struct Busy(Arc<Shared>);
 
 impl Client {
-    pub(super) fn new(dialer: Arc<Dialer>) -> Self {
+    pub(super) fn new(way: Way) -> Self {
         let shared = Shared {
-            dialer,
+            way,
             permits: Arc::new(Semaphore::new(REQUESTS_MAX)),
             idle: Mutex::default(),
             transfers: AtomicUsize::new(0),
@@ -123,7 +123,7 @@ impl Shared {
                 return Ok(sender);
             }
         }
-        let (_, connection) = self.dialer.dial().await?;
+        let connection = self.way.connect().await?;
         let (sender, connection) = handshake(TokioIo::new(connection)).await.map_err(link)?;
         // It ends with the sender, or tells the sender of its end.
         tokio::spawn(async move { drop(connection.await) });
