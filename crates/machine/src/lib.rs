@@ -17,6 +17,7 @@ mod process;
 mod protect;
 pub mod registry;
 mod spot;
+mod worker;
 
 pub use decode::decode_output;
 pub use facts::{boot_id, disk_free, facts};
@@ -33,3 +34,6 @@ pub use process::{
 };
 pub use protect::protect_folder;
 pub use spot::{Spot, SpotError};
+pub use worker::{
+    Confinement, Worker, WorkerInput, WorkerOutput, WorkerPipes, WorkerSpec, confine, start_worker,
+};

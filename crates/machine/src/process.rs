@@ -22,10 +22,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::identity::Identity;
 
+#[cfg(windows)]
+pub(crate) use system::STARTING;
 pub use system::end_marked;
 
 /// The environment variable that marks whatever an execution starts.
-const MARK: &str = "DESKHAND_EFFECT";
+pub(crate) const MARK: &str = "DESKHAND_EFFECT";
 
 /// How long a process may take over its end before it is killed; Windows knows no polite end.
 #[cfg(target_os = "linux")]

@@ -188,7 +188,7 @@ fn nul() -> io::Result<File> {
 }
 
 /// While handles can be inherited, no other process may be started: it would keep them open.
-static STARTING: Mutex<()> = Mutex::new(());
+pub(crate) static STARTING: Mutex<()> = Mutex::new(());
 
 fn create(
     spec: &ExecuteSpec,
