@@ -16,9 +16,10 @@ pub const NO_KIND: &str = "DH-F012";
 pub const NO_EVENT: &str = "DH-F013";
 pub const TEMPLATE: &str = "DH-F014";
 pub const TIMEOUT_TWICE: &str = "DH-F015";
+pub const SCRIPT: &str = "DH-F016";
 
 /// Every code of this crate.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 16] = [
     SYNTAX,
     LIMIT,
     UNQUOTED_TEMPLATE,
@@ -34,4 +35,5 @@ pub const ALL: [&str; 15] = [
     NO_EVENT,
     TEMPLATE,
     TIMEOUT_TWICE,
+    SCRIPT,
 ];

@@ -19,6 +19,6 @@ mod yaml;
 
 pub use problem::Problem;
 pub use query::{QueryError, parse_query};
-pub use reading::{Parsed, parse_workflow};
+pub use reading::{Parsed, activity_call, parse_workflow};
 pub use registry::{ParsedRegistry, parse_registry, print_registry};
 pub use schema::workflow_schema;

@@ -4,6 +4,7 @@
 //! that the stand-in would cause are left out.
 
 mod activity;
+mod call;
 mod kinds;
 mod places;
 mod values;
@@ -16,6 +17,7 @@ use crate::code;
 use crate::problem::{Place, Problem, Problems};
 use crate::table::{self, Key};
 use crate::yaml::{self, Entry, Node, Scalar, Value};
+pub use call::activity_call;
 use places::Places;
 use values::Expected;
 
@@ -43,7 +45,7 @@ impl Parsed {
 pub fn parse_workflow(source: &str) -> Parsed {
     let mut problems = Problems::new(source);
     let read = yaml::read(source, &mut problems).map(|root| {
-        let mut reader = Reader { problems: &mut problems, places: Places::default() };
+        let mut reader = Reader::new(&mut problems);
         let workflow = reader.file(root);
         (workflow, reader.places)
     });
@@ -59,6 +61,14 @@ pub fn parse_workflow(source: &str) -> Parsed {
 struct Reader<'p, 's> {
     problems: &'p mut Problems<'s>,
     places: Places,
+    /// Texts are what they are: `{{` begins no template.
+    is_literal: bool,
+}
+
+impl<'p, 's> Reader<'p, 's> {
+    fn new(problems: &'p mut Problems<'s>) -> Self {
+        Self { problems, places: Places::default(), is_literal: false }
+    }
 }
 
 impl Reader<'_, '_> {

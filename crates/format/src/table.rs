@@ -41,6 +41,8 @@ pub(crate) enum Shape {
     Text,
     /// One text or a list of texts, each may be a template.
     Texts,
+    /// JavaScript.
+    Code,
     /// `true` or `false`.
     Switch,
     /// A whole number from 0.
@@ -430,7 +432,13 @@ pub(crate) const ACTIVITIES: &[Activity] = &[
         "script",
         "Carries out JavaScript on the target; it may return the name of the event.",
         &[
-            parameter("code", Shape::Plain, Preset::Required, "The script."),
+            parameter("code", Shape::Code, Preset::Required, "The script."),
+            parameter(
+                "depot",
+                Shape::Texts,
+                Preset::Nothing,
+                "What of the depot it may read and upload: paths in the depot.",
+            ),
             parameter(
                 "memory",
                 Shape::Count,

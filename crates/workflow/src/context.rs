@@ -51,6 +51,11 @@ impl Template {
         Ok(Self { source, is_plain })
     }
 
+    /// A text in which nothing is rendered, whatever it holds.
+    pub fn literal(source: impl Into<String>) -> Self {
+        Self { source: source.into(), is_plain: true }
+    }
+
     pub fn source(&self) -> &str {
         &self.source
     }

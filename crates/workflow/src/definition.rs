@@ -172,6 +172,8 @@ pub enum ShutdownMethod {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
     pub code: String,
+    /// What of the depot it may draw from.
+    pub depot: Vec<Template>,
     pub memory_mb: u32,
     /// Calls of the script to the outside.
     pub operations: u32,
@@ -475,6 +477,7 @@ impl Kind {
                 shutdown.message.iter().map(|text| ("message", text)).collect()
             }
             Self::Registry { script } => vec![("script", script)],
+            Self::Script(script) => script.depot.iter().map(|part| ("depot", part)).collect(),
             Self::WakeOnLan(wake) => wake.address.iter().map(|text| ("address", text)).collect(),
             Self::Action(action) => {
                 let parameters = action.parameters.values().map(|text| ("parameters", text));
@@ -488,7 +491,6 @@ impl Kind {
             | Self::Jump { .. }
             | Self::Empty
             | Self::Synchronization
-            | Self::Script(_)
             | Self::NotYet { .. } => Vec::new(),
         }
     }

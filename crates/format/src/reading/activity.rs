@@ -119,7 +119,7 @@ impl Reader<'_, '_> {
         self.parameters(kind, entry, places)
     }
 
-    fn parameters(
+    pub(super) fn parameters(
         &mut self,
         kind: &'static table::Activity,
         entry: Entry,
@@ -197,7 +197,7 @@ impl Reader<'_, '_> {
         self.argument(parameter.shape, &written.value)
     }
 
-    fn timeout(
+    pub(super) fn timeout(
         &mut self,
         beside: Option<Node>,
         below: Option<(Span, Place)>,

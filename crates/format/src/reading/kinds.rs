@@ -142,6 +142,10 @@ pub(super) fn build(name: &'static str, arguments: &mut Arguments) -> Option<Kin
         "registry" => Kind::Registry { script: arguments.text("script") },
         "script" => Kind::Script(Script {
             code: arguments.plain("code").unwrap_or_default(),
+            depot: match arguments.texts("depot") {
+                Texts::One(text) => vec![text],
+                Texts::Each(texts) => texts,
+            },
             memory_mb: arguments.count("memory"),
             operations: arguments.count("operations"),
         }),

@@ -87,7 +87,7 @@ pub(super) fn preset(parameter: &Parameter) -> Argument {
         (Preset::Nothing, Shape::Span) => Argument::Span(Span::ZERO),
         (Preset::Nothing, Shape::Environment) => Argument::Environment(BTreeMap::new()),
         (Preset::Nothing, Shape::Texts) => Argument::Texts(Texts::Each(Vec::new())),
-        (Preset::Required, Shape::Plain) => Argument::Plain(String::new()),
+        (Preset::Required, Shape::Plain | Shape::Code) => Argument::Plain(String::new()),
         (Preset::Required, Shape::Texts) => Argument::Texts(Texts::One(blank())),
         (Preset::Required, Shape::Text) => Argument::Text(blank()),
         (Preset::Required | Preset::Nothing, _) => Argument::Absent,
@@ -108,6 +108,7 @@ impl Reader<'_, '_> {
     pub(super) fn argument(&mut self, shape: Shape, node: &Node) -> Option<Argument> {
         match shape {
             Shape::Plain => self.text(node).map(Argument::Plain),
+            Shape::Code => self.code(node).map(Argument::Plain),
             Shape::Text => self.template(node).map(Argument::Text),
             Shape::Texts => self.texts(node).map(Argument::Texts),
             Shape::Switch => self.switch(node).map(Argument::Switch),
@@ -141,8 +142,25 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// A script, if it compiles.
+    fn code(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        if let Err(problem) = script::check(&text) {
+            let place = place_in(node, problem.line, problem.column);
+            let hint = "the script is JavaScript, carried out as the body of an async function";
+            let at = format!("line {}, column {} of it", problem.line, problem.column);
+            let what = format!("the script does not compile ({at}): {}", problem.message);
+            self.error(code::SCRIPT, place, what, hint);
+            return None;
+        }
+        Some(text)
+    }
+
     pub(super) fn template(&mut self, node: &Node) -> Option<Template> {
         let text = self.text(node)?;
+        if self.is_literal {
+            return Some(Template::literal(text));
+        }
         match Template::new(text) {
             Ok(template) => Some(template),
             Err(error) => {
@@ -258,6 +276,17 @@ impl Reader<'_, '_> {
             self.error(code::WRONG_VALUE, node.place, what, hint);
         }
         name
+    }
+}
+
+/// The place of a character of a text: exact after `|`, else where the value begins.
+fn place_in(node: &Node, line: usize, column: usize) -> Place {
+    let place = place_within(node, line);
+    match &node.value {
+        Value::Scalar { style: Style::Literal, .. } => {
+            Place { column: place.column + column.saturating_sub(1), ..place }
+        }
+        _ => place,
     }
 }
 

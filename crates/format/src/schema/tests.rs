@@ -110,6 +110,7 @@ fn samples(shape: Shape) -> (&'static str, Option<&'static str>) {
         Shape::Environment | Shape::Variables => ("{ A: b, N: 1 }", Some("[]")),
         Shape::Activity => ("act", Some("'no name'")),
         Shape::Transitions => ("{ ok: act, exit 3: [act, end] }", Some("{ ok: [] }")),
+        Shape::Code => ("print(1)", Some("[]")),
         Shape::Activities => ("{ act: { success: {} } }", Some("{ act: { } }")),
     }
 }

@@ -9,7 +9,7 @@ use workflow::{Context, Kind, Template, Workflow};
 use super::DeployError;
 use crate::hall::Hall;
 
-/// Pins what the uploads name; nothing when there are none.
+/// Pins what uploads and scripts name; nothing when there are none.
 pub async fn pin(
     hall: &Hall,
     workflow: &Workflow,
@@ -26,16 +26,17 @@ pub async fn pin(
     Ok(Some(pinned.map_err(|error: PinError| error)?))
 }
 
-/// The paths of all uploads, as far as they are known before the runs begin.
+/// The paths of all uploads and scripts, as far as they are known before the runs begin.
 fn parts(workflow: &Workflow, variables: &BTreeMap<String, String>) -> Vec<Part> {
     let mut all = workflow.variables.clone();
     all.extend(variables.clone());
     let context = Context { variables: all, ..Context::default() };
-    let uploads = workflow.activities.values().filter_map(|activity| match &activity.kind {
-        Kind::Upload { transfer, from_targets } => Some((&transfer.from, *from_targets)),
-        _ => None,
+    let drawn = workflow.activities.values().flat_map(|activity| match &activity.kind {
+        Kind::Upload { transfer, from_targets } => vec![(&transfer.from, *from_targets)],
+        Kind::Script(script) => script.depot.iter().map(|part| (part, false)).collect(),
+        _ => Vec::new(),
     });
-    uploads
+    drawn
         .map(|(from, from_targets)| Part { path: known_part(from, &context), from_targets })
         .collect()
 }

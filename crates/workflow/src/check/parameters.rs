@@ -147,6 +147,9 @@ impl Checked<'_> {
         if script.code.trim().is_empty() {
             self.missing("code");
         }
+        for part in &script.depot {
+            self.path("depot", part, Place::Depot);
+        }
         self.number("memory", script.memory_mb, 8..=4_096);
         self.number("operations", script.operations, 1..=10_000_000);
     }
