@@ -30,6 +30,9 @@ const BLOCKING_THREADS_MAX: usize = 8;
 const STACK_BYTES: usize = 512 << 10;
 
 fn main() -> ExitCode {
+    if agent::script_worker::is_wanted() {
+        return agent::script_worker::run();
+    }
     let arguments = Arguments::parse();
     match carry_out(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,6 +22,10 @@ use clap::Parser;
 use cli::Cli;
 
 fn main() -> ExitCode {
+    // `deskhand run` carries scripts out as an agent does.
+    if agent::script_worker::is_wanted() {
+        return agent::script_worker::run();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

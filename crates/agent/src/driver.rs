@@ -272,8 +272,8 @@ impl Driver {
             return;
         }
         tracing::info!("run {}: {activity} begins ({})", effect.run, definition.kind.name());
-        let is_upload = matches!(definition.kind, Kind::Upload { .. });
-        let depot = if is_upload { self.taker.depot_root(effect.run) } else { None };
+        let draws = matches!(definition.kind, Kind::Upload { .. } | Kind::Script(_));
+        let depot = if draws { self.taker.depot_root(effect.run) } else { None };
         let folder = Some(self.runs.folder_of(effect.run));
         let activity = definition.clone();
         let sealed = self.taker.sealed_secrets(effect.run);

@@ -9,6 +9,7 @@ mod capture;
 mod execute;
 mod files;
 mod render;
+mod script;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use model::Digest;
 use tokio_util::sync::CancellationToken;
 use wire::Log;
-use workflow::{Activity, Context, EffectId, Event, Report, RunAs};
+use workflow::{Activity, Context, EffectId, Event, Kind, Report, RunAs};
 
 use crate::secrets::Secrets;
 use crate::transfer::Transfers;
@@ -58,6 +59,17 @@ pub(crate) fn plan_name(effect: EffectId) -> String {
 impl Doer {
     /// Carries an activity out and says how it ended; `cancel` ends it and all it started.
     pub(crate) async fn carry_out(&self, job: Job, cancel: &CancellationToken) -> Report {
+        match &job.activity.kind {
+            Kind::Script(script) => {
+                let script = script.clone();
+                script::run(self, &script, job, cancel).await
+            }
+            _ => self.activity(job, &self.show, cancel).await,
+        }
+    }
+
+    /// Any activity but a script.
+    async fn activity(&self, job: Job, show: &Show, cancel: &CancellationToken) -> Report {
         let Job { effect, activity, context, depot, folder, .. } = job;
         let root = self.root.as_deref();
         let task = match render::render(effect, &activity.kind, &context, root) {
@@ -66,9 +78,7 @@ impl Doer {
         };
         let plan = folder.map(|folder| folder.join(plan_name(effect)));
         match task {
-            Task::Execute { spec, log } => {
-                execute::run(effect, &spec, log, &self.show, cancel).await
-            }
+            Task::Execute { spec, log } => execute::run(effect, &spec, log, show, cancel).await,
             Task::Files(operation) => files::run(operation, plan, cancel).await,
             Task::Upload(upload) => match &self.transfers {
                 Some(transfers) => transfers.upload(effect, depot, upload, plan, cancel).await,

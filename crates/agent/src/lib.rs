@@ -24,6 +24,7 @@ pub mod local;
 mod logs;
 mod note;
 pub mod run;
+pub mod script_worker;
 mod secrets;
 pub mod state;
 pub mod status;

@@ -6,6 +6,7 @@
 
 mod client;
 mod download;
+mod text;
 mod upload;
 
 use std::io;
@@ -70,6 +71,17 @@ impl Transfers {
             report = upload::run(self, effect.run, root, &upload, plan) => report,
             () = cancel.cancelled() => interrupted(),
         }
+    }
+
+    /// The text of one file of the depot, as it was pinned.
+    pub(crate) async fn text(
+        &self,
+        effect: EffectId,
+        root: Option<Digest>,
+        path: &str,
+    ) -> Result<String, text::TextError> {
+        let _busy = self.client.busy();
+        text::read(self, effect.run, root, path).await
     }
 
     pub(crate) async fn download(

@@ -17,6 +17,7 @@ mod process;
 mod protect;
 pub mod registry;
 mod spot;
+mod wmi;
 mod worker;
 
 pub use decode::decode_output;
@@ -34,6 +35,7 @@ pub use process::{
 };
 pub use protect::protect_folder;
 pub use spot::{Spot, SpotError};
+pub use wmi::{WmiError, WmiRow, WmiValue, wmi};
 pub use worker::{
     Confinement, Worker, WorkerInput, WorkerOutput, WorkerPipes, WorkerSpec, confine, start_worker,
 };

@@ -10,10 +10,10 @@ use rquickjs::{
     Persistent, Promise, Runtime, Value,
 };
 
-use crate::ACTIVITIES;
 use crate::host::{Doom, Host, functions};
 use crate::message::{Answer, Begin, How, Limit};
 use crate::place::{OURS, SCRIPT, told, wrapped};
+use crate::{ACTIVITIES, ELSEWHERE};
 
 const PRELUDE: &str = include_str!("prelude.js");
 const STACK_BYTES_MAX: usize = 512 << 10;
@@ -82,7 +82,8 @@ impl Engine {
     fn prepare(&self) -> Result<Persistent<Object<'static>>, Error> {
         self.context.with(|ctx| {
             let prelude: Function<'_> = ctx.eval_with_options(PRELUDE, options(OURS))?;
-            let activities = serde_json::to_string(&ACTIVITIES).unwrap_or_default();
+            let all: Vec<&str> = ACTIVITIES.into_iter().chain(ELSEWHERE).collect();
+            let activities = serde_json::to_string(&all).unwrap_or_default();
             let ours: Object<'_> = prelude.call((functions(&ctx, &self.host)?, activities))?;
             Ok(Persistent::save(&ctx, ours))
         })

@@ -25,10 +25,9 @@ pub use worker::{WorkerError, run};
 pub const CODE_BYTES_MAX: usize = 1 << 20;
 
 /// The activities that a script can call, as functions of the same names.
-pub const ACTIVITIES: [&str; 12] = [
+pub const ACTIVITIES: [&str; 11] = [
     "execute",
     "upload",
-    "download",
     "move",
     "copy",
     "rename",
@@ -39,6 +38,10 @@ pub const ACTIVITIES: [&str; 12] = [
     "impersonate",
     "wait",
 ];
+
+/// Activities that a script has functions for which only say why it cannot call them: they are the
+/// server's, or end the script.
+pub const ELSEWHERE: [&str; 5] = ["download", "wake_on_lan", "action", "message", "shutdown"];
 
 /// What a script can speak of besides activities, as TypeScript declares it.
 pub const DECLARATIONS: &str = include_str!("declarations.d.ts");

@@ -50,11 +50,11 @@ pub fn run(
         .stack_size(256 << 10)
         .spawn(move || reader.run(input))
         .map_err(WorkerError::Confine)?;
-    confine(&begin).map_err(WorkerError::Confine)?;
     let output = Rc::new(RefCell::new(output));
     let host = Host::new(&begin, asked, sender(output.clone()));
     let mut engine = Engine::new(&begin, host.clone())
         .map_err(|error| WorkerError::Engine(error.to_string()))?;
+    confine(&begin).map_err(WorkerError::Confine)?;
     let (how, result) = play(&mut engine, &answers);
     // The process ends with it; taking a heap apart that a script has filled is lost time.
     std::mem::forget(engine);

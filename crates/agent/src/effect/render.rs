@@ -107,7 +107,7 @@ pub(crate) fn render(
                 force: *force,
             })
         }
-        Kind::Impersonate(_) | Kind::Shutdown(_) | Kind::Registry { .. } | Kind::Script(_) => {
+        Kind::Impersonate(_) | Kind::Shutdown(_) | Kind::Registry { .. } => {
             Task::NotYet(kind.name().to_owned())
         }
         Kind::NotYet { name } => Task::NotYet(name.clone()),

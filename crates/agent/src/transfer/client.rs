@@ -31,7 +31,7 @@ pub(super) type RequestBody = BoxBody<Bytes, io::Error>;
 
 /// Why an answer could not be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ContentError {
+pub(crate) enum ContentError {
     #[error(transparent)]
     Dial(#[from] DialError),
     #[error("the connection to the server was lost: {0}")]

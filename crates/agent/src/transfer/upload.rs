@@ -21,7 +21,7 @@ use crate::effect::sentence;
 use crate::state::write_durable;
 
 #[derive(Debug, thiserror::Error)]
-enum UploadError {
+pub(crate) enum UploadError {
     #[error("this deployment draws nothing from the depot")]
     NoDepot,
     #[error(transparent)]
@@ -76,7 +76,7 @@ async fn try_run(
     let (mut plan, mut cache) = match path.and_then(kept_plan) {
         Some(plan) => (plan, cache),
         None => {
-            let listing = source.list(&from, upload, &mut patience).await?;
+            let listing = source.list(&from, upload.recursive, &mut patience).await?;
             let (to, options) = (upload.to.clone(), options(upload));
             let made = tokio::task::spawn_blocking(move || {
                 let plan = FetchPlan::of(&listing, &to, &options, &mut cache, now());
@@ -139,20 +139,20 @@ fn is_passing_cut(error: &FetchError) -> bool {
 }
 
 /// The pinned tree of one run, at the server.
-struct Source<'a> {
-    client: &'a Client,
-    run: RunId,
-    root: Digest,
+pub(super) struct Source<'a> {
+    pub(super) client: &'a Client,
+    pub(super) run: RunId,
+    pub(super) root: Digest,
 }
 
 impl Source<'_> {
-    async fn list(
+    pub(super) async fn list(
         &self,
         from: &DepotPath,
-        upload: &Upload,
+        recursive: bool,
         patience: &mut Patience,
     ) -> Result<Listing, UploadError> {
-        let (path, recursive) = (from.as_str().to_owned(), upload.recursive);
+        let path = from.as_str().to_owned();
         let request = ContentRequest::List { run: self.run, root: self.root, path, recursive };
         let bundle = loop {
             match patience.while_linked(self.client.ask(&request, Vec::new())).await {
@@ -163,7 +163,7 @@ impl Source<'_> {
                 None => tracing::info!("an upload waits for the server"),
             }
         };
-        Ok(Listing::open(&bundle, &self.root, from, upload.recursive)?)
+        Ok(Listing::open(&bundle, &self.root, from, recursive)?)
     }
 }
 

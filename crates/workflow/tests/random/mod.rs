@@ -125,7 +125,12 @@ fn on_the_target() -> Vec<Kind> {
         shutdown(ShutdownMethod::Restart),
         shutdown(ShutdownMethod::PowerOff),
         Kind::Registry { script: text(r"[HKLM\Software]?") },
-        Kind::Script(Script { code: "return 1".into(), depot: Vec::new(), memory_mb: 64, operations: 10 }),
+        Kind::Script(Script {
+            code: "return 1".into(),
+            depot: Vec::new(),
+            memory_mb: 64,
+            operations: 10,
+        }),
     ]
 }
 
