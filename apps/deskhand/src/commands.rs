@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use crate::cli::{Cli, Command, OVERVIEW};
 use crate::{demo, output};
 
-const DONE: ExitCode = ExitCode::SUCCESS;
+pub const DONE: ExitCode = ExitCode::SUCCESS;
 
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let Some(command) = cli.command else {

@@ -112,7 +112,64 @@ pub struct DeploymentDetail {
     /// Values that it was deployed with beside the workflow's own.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The last run of each target.
     pub runs: Vec<Run>,
+    /// Runs of targets that have begun anew since.
+    #[serde(default)]
+    pub earlier_runs: Vec<Run>,
+    /// Its copies of the workflow, as they were edited.
+    #[serde(default)]
+    pub copies: Vec<DeploymentCopy>,
+}
+
+/// A deployment's own copy of its workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentCopy {
+    /// From 1, which is what it was deployed with.
+    pub number: u64,
+    pub created_by: String,
+    pub created_at: i64,
+    /// The workflow file; empty in listings.
+    #[serde(default)]
+    pub source: String,
+}
+
+/// What came of editing a deployment's copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentEdited {
+    /// Absent when an error was found; nothing was kept then.
+    pub copy: Option<DeploymentCopy>,
+    pub findings: Vec<Finding>,
+}
+
+/// Begin targets of a deployment anew, inside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Restart {
+    /// Computers by name or id; empty means all targets.
+    #[serde(default)]
+    pub computers: Vec<String>,
+    /// `failed` (failure, refused, lost, aborted), `not_begun`, `pending`, `all` that have ended, or an
+    /// outcome; `failed` when empty.
+    #[serde(default)]
+    pub which: Vec<String>,
+    /// Which copy of the workflow; the newest when absent.
+    #[serde(default)]
+    pub copy: Option<u64>,
+    /// The stop date from now on; as it was when absent.
+    #[serde(default)]
+    pub stop: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Restarted {
+    /// The copy of the workflow that they go by.
+    pub copy: u64,
+    pub computers: Vec<String>,
+    pub left_out: Vec<String>,
+}
+
+const fn first_copy() -> u64 {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -128,6 +185,12 @@ pub struct Run {
     pub deployment: String,
     pub computer_id: String,
     pub computer: String,
+    /// Which of the deployment's copies of its workflow it goes by.
+    #[serde(default = "first_copy")]
+    pub copy: u64,
+    /// It has ended, and its target has begun anew.
+    #[serde(default)]
+    pub is_replaced: bool,
     /// `pending`, `running`, `ending`, `retrying`, `suspended`, `ended`.
     pub phase: String,
     pub owner: String,

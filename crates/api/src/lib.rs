@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use deployment::{
-    ControlRequest, Deployed, Deployment, DeploymentDetail, Finding, Log, NewDeployment,
-    NewWorkflow, Run, RunDetail, RunPath, Step, Targets, Waiting, Workflow, WorkflowChecked,
+    ControlRequest, Deployed, Deployment, DeploymentCopy, DeploymentDetail, DeploymentEdited,
+    Finding, Log, NewDeployment, NewWorkflow, Restart, Restarted, Run, RunDetail, RunPath, Step,
+    Targets, Waiting, Workflow, WorkflowChecked,
 };
 pub use fleet::{
     Agent, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token, TokenMade,

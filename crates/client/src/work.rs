@@ -1,8 +1,9 @@
 //! Operations on work: workflows, deployments, runs, live changes.
 
 use api::{
-    ControlRequest, Deployed, Deployment, DeploymentDetail, Listing, Log, NewDeployment,
-    NewWorkflow, RunDetail, RunPath, Workflow, WorkflowChecked,
+    ControlRequest, Deployed, Deployment, DeploymentCopy, DeploymentDetail, DeploymentEdited,
+    Listing, Log, NewDeployment, NewWorkflow, Restart, Restarted, RunDetail, RunPath, Workflow,
+    WorkflowChecked,
 };
 use hyper::Method;
 use serde::de::DeserializeOwned;
@@ -44,6 +45,33 @@ impl Client {
     /// Lets nothing begin from then on, in milliseconds since 1970 UTC; `None` takes the date away.
     pub async fn set_stop(&self, id: &str, stop: Option<i64>) -> Result<(), RequestError> {
         self.tell(Method::PUT, path(["deployments", id, "stop"]), &stop).await
+    }
+
+    /// A deployment's own copy of its workflow, the newest unless another is named.
+    pub async fn deployment_source(
+        &self,
+        id: &str,
+        copy: Option<u64>,
+    ) -> Result<DeploymentCopy, RequestError> {
+        let copy = copy.map(|copy| copy.to_string());
+        self.get(query(path(["deployments", id, "source"]), &[("copy", copy.as_deref())])).await
+    }
+
+    /// Keeps another copy, which counts from the next restart.
+    pub async fn edit_deployment(
+        &self,
+        id: &str,
+        source: &NewWorkflow,
+    ) -> Result<DeploymentEdited, RequestError> {
+        self.send(Method::PUT, path(["deployments", id, "source"]), source).await
+    }
+
+    pub async fn restart_deployment(
+        &self,
+        id: &str,
+        restart: &Restart,
+    ) -> Result<Restarted, RequestError> {
+        self.send(Method::POST, path(["deployments", id, "restart"]), restart).await
     }
 
     pub async fn run(&self, run: &str) -> Result<RunDetail, RequestError> {

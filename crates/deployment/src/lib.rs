@@ -21,7 +21,7 @@ pub struct Schedule {
     pub start: Option<Timestamp>,
     /// Nothing begins from here on; what has begun goes on.
     pub stop: Option<Timestamp>,
-    /// A target begins only while its agent is connected.
+    /// A target begins only while its agent is connected, unless it is told otherwise of that target.
     pub needs_agent: bool,
 }
 
@@ -37,6 +37,8 @@ pub enum Phase {
 struct Target {
     run: RunId,
     phase: Phase,
+    /// It begins only while its agent is connected.
+    needs_agent: bool,
     is_suspended: bool,
     is_connected: bool,
 }
@@ -56,6 +58,14 @@ pub enum Input {
     /// People moved the stop date.
     Stop {
         at: Option<Timestamp>,
+        by: String,
+    },
+    /// Pending targets and such as have ended begin anew, each with the run named, which is the same
+    /// for a pending one.
+    Renew {
+        targets: BTreeMap<ComputerId, RunId>,
+        copy: u64,
+        needs_agent: bool,
         by: String,
     },
 }
@@ -123,7 +133,9 @@ impl Deployment {
         journal: impl IntoIterator<Item = Record>,
     ) -> Self {
         let targets = targets.into_iter().map(|(computer, run, phase)| {
-            (computer, Target { run, phase, is_suspended: false, is_connected: false })
+            let needs_agent = schedule.needs_agent;
+            let (is_suspended, is_connected) = (false, false);
+            (computer, Target { run, phase, needs_agent, is_suspended, is_connected })
         });
         let mut deployment = Self {
             schedule,
@@ -153,6 +165,11 @@ impl Deployment {
         self.targets.iter().map(|(computer, target)| (*computer, target.run, target.phase))
     }
 
+    /// The run of a target and how far it is.
+    pub fn target(&self, computer: ComputerId) -> Option<(RunId, Phase)> {
+        self.targets.get(&computer).map(|target| (target.run, target.phase))
+    }
+
     pub fn status(&self) -> Status {
         match () {
             () if self.open == 0 => Status::Ended,
@@ -171,7 +188,7 @@ impl Deployment {
         Some(match self.schedule.start {
             _ if self.is_suspended || target.is_suspended => Pending::Suspended,
             Some(start) if now < start => Pending::NotBefore(start),
-            _ if self.schedule.needs_agent && !target.is_connected => Pending::Offline,
+            _ if target.needs_agent && !target.is_connected => Pending::Offline,
             _ => Pending::Slot,
         })
     }
@@ -186,8 +203,22 @@ impl Deployment {
                 self.control(Record::Controlled { scope, control, by, at: now });
             }
             Input::Stop { at, by } => self.write(Record::StopMoved { stop: at, by, at: now }),
+            Input::Renew { targets, copy, needs_agent, by } => {
+                self.renew(&targets, needs_agent, |resumes| {
+                    let targets = targets.keys().copied().collect();
+                    Record::Renewed { targets, copy, resumes, by, at: now }
+                });
+            }
         }
         self.enforce_stop(now);
+    }
+
+    /// Says of one target whether it waits for its agent.
+    pub fn set_needs_agent(&mut self, computer: ComputerId, needs_agent: bool) {
+        if let Some(target) = self.targets.get_mut(&computer) {
+            target.needs_agent = needs_agent;
+            self.sort(computer);
+        }
     }
 
     /// The next target to begin, if the dates allow one; it counts as begun from here on.
@@ -239,6 +270,24 @@ impl Deployment {
         self.ready.remove(&computer);
     }
 
+    fn renew(
+        &mut self,
+        targets: &BTreeMap<ComputerId, RunId>,
+        needs_agent: bool,
+        record: impl FnOnce(bool) -> Record,
+    ) {
+        let resumes = self.open == 0;
+        for (computer, run) in targets {
+            let Some(target) = self.targets.get_mut(computer) else { continue };
+            if let Phase::Ended(_) = target.phase {
+                self.open += 1;
+                self.begun -= 1;
+            }
+            (target.run, target.phase, target.needs_agent) = (*run, Phase::Pending, needs_agent);
+        }
+        self.write(record(resumes));
+    }
+
     fn control(&mut self, record: Record) {
         let Record::Controlled { scope, control, by, .. } = &record else { return };
         let concerned: Vec<(ComputerId, RunId, Phase)> =
@@ -287,6 +336,17 @@ impl Deployment {
         self.records += 1;
         match record {
             Record::StopMoved { stop, .. } => self.schedule.stop = *stop,
+            Record::Renewed { targets, resumes, .. } => {
+                if *resumes {
+                    self.is_suspended = false;
+                }
+                for computer in targets {
+                    if let Some(target) = self.targets.get_mut(computer) {
+                        target.is_suspended = false;
+                    }
+                    self.sort(*computer);
+                }
+            }
             Record::Controlled { scope, control, .. } => {
                 let is_suspended = match control {
                     Control::Suspend => true,
@@ -309,7 +369,7 @@ impl Deployment {
         let Some(target) = self.targets.get(&computer) else { return };
         let is_ready = target.phase == Phase::Pending
             && !target.is_suspended
-            && (target.is_connected || !self.schedule.needs_agent);
+            && (target.is_connected || !target.needs_agent);
         if is_ready {
             self.ready.insert(computer);
         } else {

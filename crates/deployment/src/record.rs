@@ -24,8 +24,26 @@ impl Scope {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    Controlled { scope: Scope, control: Control, by: String, at: Timestamp },
-    StopMoved { stop: Option<Timestamp>, by: String, at: Timestamp },
+    Controlled {
+        scope: Scope,
+        control: Control,
+        by: String,
+        at: Timestamp,
+    },
+    StopMoved {
+        stop: Option<Timestamp>,
+        by: String,
+        at: Timestamp,
+    },
+    /// These targets begin anew, with that copy of the workflow. Orders from before are not theirs.
+    /// A deployment that had ended is not suspended any more.
+    Renewed {
+        targets: BTreeSet<ComputerId>,
+        copy: u64,
+        resumes: bool,
+        by: String,
+        at: Timestamp,
+    },
 }
 
 const VERSION: u8 = 1;
@@ -48,6 +66,11 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
         Record::StopMoved { stop, by, at } => {
             out.u8(2).option(*stop, |out, stop| _ = out.time(stop)).text(by).time(*at);
         }
+        Record::Renewed { targets, copy, resumes, by, at } => {
+            out.u8(3).len(targets.len());
+            targets.iter().for_each(|id| _ = out.computer(*id));
+            out.u64(*copy).switch(*resumes).text(by).time(*at);
+        }
     }
     out.finish()
 }
@@ -68,6 +91,13 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, CodecError> {
         }
         2 => Record::StopMoved {
             stop: from.option(Reader::time)?,
+            by: from.text()?,
+            at: from.time()?,
+        },
+        3 => Record::Renewed {
+            targets: from.list(Reader::computer)?.into_iter().collect(),
+            copy: from.u64()?,
+            resumes: from.switch()?,
             by: from.text()?,
             at: from.time()?,
         },

@@ -91,3 +91,44 @@ fn abort_ends_what_is_pending_at_once() {
     assert_eq!(orders(&mut deployment).len(), 3);
     assert_eq!(deployment.status(), Status::Ended);
 }
+
+#[test]
+fn targets_that_ended_or_are_pending_begin_anew() {
+    let dates = Schedule { start: None, stop: None, needs_agent: true };
+    let mut deployment = deployment(dates);
+    deployment.handle(Input::Connected(computer(1)), AT(1));
+    assert_eq!(deployment.begin_next(AT(1)), Some((computer(1), run(1))));
+    deployment.handle(Input::Ended(computer(1), Outcome::Failure), AT(2));
+    let scope = Scope::Some([computer(2)].into());
+    let suspend = Input::Control { scope, control: Control::Suspend, by: "ann".into() };
+    deployment.handle(suspend, AT(3));
+    let targets = BTreeMap::from([(computer(1), run(11)), (computer(2), run(2))]);
+    let renew = Input::Renew { targets, copy: 2, needs_agent: false, by: "ann".into() };
+    deployment.handle(renew, AT(4));
+    assert_eq!(deployment.begin_next(AT(4)), Some((computer(1), run(11))));
+    assert_eq!(deployment.begin_next(AT(4)), Some((computer(2), run(2))));
+    assert_eq!(deployment.pending(computer(3), AT(4)), Some(Pending::Offline));
+    let records: Vec<Record> = std::iter::from_fn(|| deployment.poll_record()).collect();
+    let again: Vec<Record> =
+        records.iter().map(|record| decode_record(&encode_record(record)).unwrap()).collect();
+    assert_eq!(records, again);
+    assert!(matches!(records[1], Record::Renewed { copy: 2, resumes: false, .. }), "{records:?}");
+}
+
+#[test]
+fn a_deployment_that_ended_suspended_goes_on_when_begun_anew() {
+    let mut deployment = deployment(schedule());
+    for control in [Control::Suspend, Control::Abort] {
+        let order = Input::Control { scope: Scope::All, control, by: "ann".into() };
+        deployment.handle(order, AT(1));
+    }
+    assert_eq!(deployment.status(), Status::Ended);
+    let targets = BTreeMap::from([(computer(1), run(11))]);
+    let renew = Input::Renew { targets, copy: 2, needs_agent: false, by: "ann".into() };
+    deployment.handle(renew, AT(2));
+    assert_eq!(deployment.status(), Status::Running);
+    assert_eq!(deployment.begin_next(AT(2)), Some((computer(1), run(11))));
+    let records: Vec<Record> = std::iter::from_fn(|| deployment.poll_record()).collect();
+    let targets: Vec<_> = deployment.targets().collect();
+    assert_ne!(Deployment::open(schedule(), targets, records).status(), Status::Suspended);
+}

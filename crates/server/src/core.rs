@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ServerId, Span, Timestamp};
-use store::{CommitError, Fence, Store};
+use model::{ComputerId, ServerId, Span, Timestamp};
+use store::{CommitError, Fence, Store, Write};
 use tokio::sync::{mpsc, oneshot, watch};
-use travel::{Giver, GiverInput, NewDeployment};
+use travel::{Case, Giver, GiverInput, NewDeployment, Renewal, Stale};
 
 use crate::changes::Changes;
 use crate::clock::now;
@@ -25,7 +25,7 @@ use crate::links::{Ending, Links};
 use crate::quiet::Quiet;
 use act::Doers;
 use open::Opened;
-pub use open::{Known, OpeningError, schedule};
+pub use open::{Known, OpeningError, open_one, schedule};
 
 /// Inputs that may wait; whoever brings more waits himself.
 const QUEUE_MAX: usize = 16_384;
@@ -42,9 +42,21 @@ enum ToCore {
     Input(GiverInput),
     Deploy(Box<NewDeployment>, Box<Known>),
     Ask(Question),
+    /// A deployment that had been let go of.
+    Load(Box<Case>, Box<Known>),
+    Renew(Box<Renewed>),
     /// Answered once everything before it is durable and acted on.
     Settle(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
+}
+
+/// Targets of a deployment that begin anew, with the rows that say so.
+struct Renewed {
+    renewal: Renewal,
+    names: Vec<(ComputerId, String)>,
+    /// Written in the transaction in which the loop does it.
+    writes: Vec<Write>,
+    answer: oneshot::Sender<Result<(), Stale>>,
 }
 
 /// The way to the core. Clones lead to the same one.
@@ -92,6 +104,26 @@ impl Core {
     pub async fn deploy(&self, new: NewDeployment, known: Known) -> Result<(), Gone> {
         let message = ToCore::Deploy(Box::new(new), Box::new(known));
         self.queue.send(message).await.map_err(|_| Gone)
+    }
+
+    /// Takes in a deployment that had been let go of; nothing where it is open.
+    pub async fn load(&self, case: Case, known: Known) -> Result<(), Gone> {
+        let message = ToCore::Load(Box::new(case), Box::new(known));
+        self.queue.send(message).await.map_err(|_| Gone)
+    }
+
+    /// Begins targets anew, with `writes` in the same transaction. Returns when all is durable; `Err`
+    /// in it when a target has gone on meanwhile and nothing was done.
+    pub async fn renew(
+        &self,
+        renewal: Renewal,
+        names: Vec<(ComputerId, String)>,
+        writes: Vec<Write>,
+    ) -> Result<Result<(), Stale>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        let renewed = Renewed { renewal, names, writes, answer };
+        self.queue.send(ToCore::Renew(Box::new(renewed))).await.map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
     }
 
     /// An answer from the loop as it is once everything before is durable.
@@ -158,6 +190,9 @@ impl Ready {
 struct Group {
     questions: Vec<Question>,
     settled: Vec<oneshot::Sender<()>>,
+    renewed: Vec<oneshot::Sender<Result<(), Stale>>>,
+    /// Rows that belong to what was stepped.
+    writes: Vec<Write>,
     stopped: Option<oneshot::Sender<()>>,
     /// Ends of the server's activities, which nobody would tell again.
     ends: Vec<GiverInput>,
@@ -241,10 +276,40 @@ impl Task {
                     self.giver.handle(GiverInput::Deploy(new), now());
                 }
             }
+            ToCore::Load(case, known) => self.load(*case, *known),
+            ToCore::Renew(renewed) => self.renew(*renewed, group),
             ToCore::Ask(question) => group.questions.push(question),
             ToCore::Settle(done) => group.settled.push(done),
             ToCore::Stop(done) => group.stopped = Some(done),
         }
+    }
+
+    fn load(&mut self, case: Case, known: Known) {
+        if self.giver.status(case.id).is_none() {
+            let id = case.id;
+            self.known.insert(id, known);
+            for aside in self.giver.load(case, now()) {
+                tracing::error!(deployment = %id, error = %aside, "set aside");
+            }
+        }
+    }
+
+    fn renew(&mut self, renewed: Renewed, group: &mut Group) {
+        let Renewed { renewal, names, writes, answer } = renewed;
+        let (id, stop) = (renewal.deployment, renewal.stop);
+        if let Err(stale) = self.giver.renew(renewal, now()) {
+            let _waits_no_more = answer.send(Err(stale));
+            return;
+        }
+        if let Some(known) = self.known.get_mut(&id) {
+            known.names.extend(names);
+            if let Some(stop) = stop {
+                known.row.stop = stop;
+                known.is_altered = true;
+            }
+        }
+        group.writes.extend(writes);
+        group.renewed.push(answer);
     }
 
     fn input(&mut self, input: GiverInput, group: &mut Group) {
@@ -267,7 +332,9 @@ impl Task {
 
     /// Makes durable what was stepped, then acts on it.
     async fn turn(&mut self, group: &mut Group) -> Result<(), CommitError> {
-        let told = self.collect();
+        let mut told = self.collect();
+        // Rows first: what the loop decided rests on them.
+        told.writes.splice(0..0, group.writes.drain(..));
         if !told.writes.is_empty() {
             let fence = Fence { server: self.parts.server, fence: self.parts.fence };
             self.parts.store.commit_fenced(fence, told.writes).await?;
@@ -286,6 +353,9 @@ impl Task {
         let instant = now();
         for question in group.questions.drain(..) {
             question(&self.giver, instant);
+        }
+        for done in group.renewed.drain(..) {
+            let _waits_no_more = done.send(Ok(()));
         }
         for done in group.settled.drain(..) {
             let _waits_no_more = done.send(());
@@ -310,6 +380,7 @@ impl Task {
     async fn reopen(&mut self, error: &CommitError, group: &mut Group) {
         tracing::error!(error = %chain(error), "the database could not commit; opening again");
         (group.questions, group.settled) = (Vec::new(), Vec::new());
+        (group.renewed, group.writes) = (Vec::new(), Vec::new());
         self.parts.links.close_all(Ending::Reopened);
         // The ends stay in the group until a commit holds them.
         let mut doing: BTreeMap<_, _> = self.doers.doing().map(|effect| (effect, None)).collect();

@@ -6,6 +6,7 @@
 
 pub mod leaves;
 mod pins;
+mod renew;
 mod targets;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +26,7 @@ use crate::secrets;
 use crate::views;
 use crate::workflows::{self, ApplyError};
 use leaves::Target;
+pub use renew::{edit, prolong, restart};
 pub use targets::{TargetError, computer};
 
 /// A run may begin for so long when no stop date says otherwise.
@@ -51,6 +53,14 @@ pub enum DeployError {
     UnknownVariables(Vec<String>),
     #[error("the stop date is not after the start date and now")]
     Dates,
+    #[error("the stop date has passed")]
+    Stopped,
+    #[error("the deployment has no copy {0} of its workflow")]
+    UnknownCopy(u64),
+    #[error("the files that this copy uploads are not kept any more")]
+    FilesGone,
+    #[error("the deployment is damaged: {0}")]
+    Damaged(String),
     #[error(transparent)]
     Targets(#[from] TargetError),
     #[error("the files to be uploaded could not be taken in from the depot")]
@@ -179,8 +189,14 @@ fn make(
         targets.push(Target::new(RunId::fresh(instant)?, leaf, travel::Reach::Agent));
     }
     let tree = TargetTree::new(targets.iter().map(|target| target.digest).collect())?;
+    let envelope = sign(hall, &row, &tree, instant);
+    Ok(Made { row, targets, tree, envelope })
+}
+
+/// The signed warrant for what the row says and the targets of the tree.
+fn sign(hall: &Hall, row: &rows::Deployment, tree: &TargetTree, instant: Timestamp) -> Vec<u8> {
     let late = Timestamp::from_millis(instant.as_millis().saturating_sub(CLOCKS_LATE_MS));
-    let warrant = Warrant {
+    hall.identity.sign(Warrant {
         deployment: row.id,
         definition: definition_digest(&row.definition),
         variables: variables_digest(&row.variables),
@@ -192,18 +208,21 @@ fn make(
         run_limit: RUN_LIMIT,
         created_by: row.created_by.clone(),
         key: hall.identity.key_id(),
-    };
-    let envelope = hall.identity.sign(warrant);
-    Ok(Made { row, targets, tree, envelope })
+    })
 }
 
 /// Everything of the deployment, for one transaction.
 fn writes(hall: &Hall, row: &rows::Deployment, targets: &[Target], envelope: &[u8]) -> Vec<Write> {
     let about = About { deployment: Some(row.id), ..About::NOTHING };
-    let text = format!("{} revision {} to {} targets", row.workflow, row.revision, targets.len());
+    let count = match targets.len() {
+        1 => "1 target".to_owned(),
+        count => format!("{count} targets"),
+    };
+    let text = format!("{} revision {} to {count}", row.workflow, row.revision);
     let warrant = rows::Warrant {
         deployment: row.id,
         seq: 1,
+        copy: 1,
         envelope: envelope.to_vec(),
         leaves: leaves::encode(targets),
         created_by: row.created_by.clone(),
@@ -219,6 +238,8 @@ fn writes(hall: &Hall, row: &rows::Deployment, targets: &[Target], envelope: &[u
             deployment: row.id,
             computer: target.computer,
             warrant: 1,
+            copy: 1,
+            is_replaced: false,
             target: index,
             phase: "pending".to_owned(),
             epoch: 0,

@@ -70,6 +70,9 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         deployments::show,
         deployments::control,
         deployments::stop,
+        deployments::restart,
+        deployments::edit,
+        deployments::export,
         runs::show,
         runs::log,
         runs::paths,
@@ -86,6 +89,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::NewSecret,
         api::NewToken,
         api::NewWorkflow,
+        api::Restart,
         api::ServerSettings,
     ))
 )]
@@ -150,6 +154,8 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/deployments/{id}", get(deployments::show))
         .route("/api/deployments/{id}/control", post(deployments::control))
         .route("/api/deployments/{id}/stop", put(deployments::stop))
+        .route("/api/deployments/{id}/restart", post(deployments::restart))
+        .route("/api/deployments/{id}/source", get(deployments::export).put(deployments::edit))
         .route("/api/deployments/{id}/paths", get(runs::paths))
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/log", get(runs::log))

@@ -57,8 +57,21 @@ async fn sweep(hall: &Arc<Hall>) {
     let needed = |row: &store::rows::Deployment| {
         row.status != deployment::Status::Ended.as_str() || row.created_at > young
     };
-    let live: Vec<Digest> =
-        rows.iter().filter(|row| needed(row)).filter_map(|row| row.depot_root).collect();
+    let mut live: Vec<Digest> = Vec::new();
+    for row in &rows {
+        if needed(row) {
+            live.extend(row.depot_root);
+        }
+        let copies = match hall.store.deployment_copies(row.id).await {
+            Ok(copies) => copies,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "nothing was swept");
+                return;
+            }
+        };
+        let copies = copies.iter().filter(|copy| needed(row) || copy.created_at > young);
+        live.extend(copies.filter_map(|copy| copy.depot_root));
+    }
     let objects = hall.depot.objects.clone();
     let swept = tokio::task::spawn_blocking(move || {
         objects.sweep_staging(stale)?;

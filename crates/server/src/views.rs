@@ -18,6 +18,8 @@ pub fn live_run(view: &RunView, computer: &str) -> api::Run {
         deployment: view.deployment.to_string(),
         computer_id: view.computer.to_string(),
         computer: computer.to_owned(),
+        copy: view.copy,
+        is_replaced: view.is_replaced,
         phase: view.phase.to_owned(),
         owner: view.owner.to_owned(),
         is_connected: view.is_connected,
@@ -47,6 +49,8 @@ pub fn kept_run(row: &rows::Run, computer: &str, is_connected: bool) -> api::Run
         deployment: row.deployment.to_string(),
         computer_id: row.computer.to_string(),
         computer: computer.to_owned(),
+        copy: row.copy,
+        is_replaced: row.is_replaced,
         phase: row.phase.clone(),
         owner: row.owner.clone(),
         is_connected,
@@ -72,6 +76,15 @@ pub fn deployment(row: &rows::Deployment, counts: BTreeMap<String, u64>) -> api:
         created_at: row.created_at.as_millis(),
         targets: counts.values().sum(),
         counts,
+    }
+}
+
+pub fn deployment_copy(row: &rows::DeploymentCopy, source: String) -> api::DeploymentCopy {
+    api::DeploymentCopy {
+        number: row.number,
+        created_by: row.created_by.clone(),
+        created_at: row.created_at.as_millis(),
+        source,
     }
 }
 

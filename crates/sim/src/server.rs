@@ -10,7 +10,7 @@ use deployment::Schedule;
 use model::{RunId, Timestamp};
 use travel::{
     Case, Effect, Giver, GiverInput, GiverOrder, GiverWrite, Holding, KeptRun, NewDeployment,
-    NewTarget, ToServer,
+    NewTarget, Permit, ToServer,
 };
 use trust::{Leaf, TargetTree};
 use workflow::{ActivityName, Context, EffectId, Event, Report, Workflow};
@@ -145,16 +145,22 @@ impl World {
             index,
             leaf: row.leaf.clone(),
             reach: travel::Reach::Agent,
+            is_replaced: false,
             frames: row.ledger.frames.clone(),
         };
         let db = &self.server.db;
         let case = Case {
             id: self.deployment,
             schedule: self.schedule(),
-            workflow: self.workflow.clone(),
-            definition: self.definition.clone(),
             variables: Arc::default(),
-            warrants: vec![(db.envelope.clone(), db.tree.clone())],
+            warrants: vec![Permit {
+                copy: 1,
+                workflow: self.workflow.clone(),
+                definition: self.definition.clone(),
+                envelope: db.envelope.clone(),
+                tree: db.tree.clone(),
+                needs_agent: self.workflow.start_on_presence,
+            }],
             records: db.records.clone(),
             runs: (0u32..).zip(&db.runs).map(kept).collect(),
         };

@@ -125,12 +125,27 @@ pub struct Deployment {
     pub server: ServerId,
 }
 
+/// A deployment's own copy of its workflow after an edit. They count from 2 and are kept: the first
+/// is the deployment's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentCopy {
+    pub deployment: DeploymentId,
+    pub number: u64,
+    pub definition: Vec<u8>,
+    /// Root of the depot tree it draws from.
+    pub depot_root: Option<Digest>,
+    pub created_by: String,
+    pub created_at: Timestamp,
+}
+
 /// Signed permission for some targets of a deployment; it may have several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warrant {
     pub deployment: DeploymentId,
     /// Counts from 1 within the deployment.
     pub seq: u64,
+    /// The deployment's copy of the workflow that it permits.
+    pub copy: u64,
     pub envelope: Vec<u8>,
     /// What the leaves of its tree were made of, so that proofs can be made again.
     pub leaves: Vec<u8>,
@@ -146,6 +161,10 @@ pub struct Run {
     pub computer: ComputerId,
     /// Which warrant of the deployment covers it.
     pub warrant: u64,
+    /// The deployment's copy of the workflow that it goes by.
+    pub copy: u64,
+    /// It has ended, and its target has another run in this deployment.
+    pub is_replaced: bool,
     /// Which leaf of that warrant is this target.
     pub target: u64,
     pub phase: String,

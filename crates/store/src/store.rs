@@ -14,8 +14,8 @@ use std::pin::Pin;
 use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, Timestamp, TokenId};
 
 use crate::rows::{
-    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Record, Run, RunCount, RunJournal,
-    Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Record, Run,
+    RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, ReadError, Write};
 
@@ -121,6 +121,8 @@ pub trait Store: Send + Sync + 'static {
     fn deployments(&self, page: Page<DeploymentId>) -> Read<'_, Vec<Deployment>>;
     fn deployment(&self, id: DeploymentId) -> Read<'_, Option<Deployment>>;
     fn deployment_records(&self, id: DeploymentId, from_seq: u64) -> Read<'_, Vec<Record>>;
+    /// Edited copies of its workflow, by number.
+    fn deployment_copies(&self, deployment: DeploymentId) -> Read<'_, Vec<DeploymentCopy>>;
     /// By number.
     fn warrants(&self, deployment: DeploymentId) -> Read<'_, Vec<Warrant>>;
 
@@ -128,6 +130,7 @@ pub trait Store: Send + Sync + 'static {
     fn runs(&self, filter: RunFilter, page: Page<RunId>) -> Read<'_, Vec<Run>>;
     /// By target, then by id.
     fn runs_of(&self, deployment: DeploymentId) -> Read<'_, Vec<Run>>;
+    /// Without those that were replaced.
     fn run_counts(&self, deployment: DeploymentId) -> Read<'_, Vec<RunCount>>;
     fn run(&self, id: RunId) -> Read<'_, Option<Run>>;
     fn journal(&self, run: RunId, from_seq: u64) -> Read<'_, Vec<Record>>;

@@ -8,8 +8,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use crate::DatabaseError;
 use crate::rows::{
-    Agent, Computer, Deployment, Document, Effect, Event, Run, Server, Setting, Token, Warrant,
-    Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Run, Server, Setting,
+    Token, Warrant, Workflow,
 };
 
 /// One change. `Put…` writes the row whether it was there or not.
@@ -46,6 +46,8 @@ pub enum Write {
         seq: u64,
         bytes: Vec<u8>,
     },
+    /// Refused when the number is not the one after the last; the first is 2.
+    PutDeploymentCopy(DeploymentCopy),
     /// Refused when the deployment has another warrant with that number.
     PutWarrant(Warrant),
     /// Refused when the run is of another deployment or computer.
@@ -132,6 +134,10 @@ pub enum Refusal {
     TokenExpired(TokenId),
     #[error("token {0} was revoked")]
     TokenRevoked(TokenId),
+    #[error(
+        "the copies of deployment {deployment} go on with {expected}, not {got}; read them again"
+    )]
+    CopyGap { deployment: DeploymentId, expected: u64, got: u64 },
     #[error("deployment {deployment} has another warrant {seq}; a warrant is never changed")]
     WarrantDiffers { deployment: DeploymentId, seq: u64 },
     #[error("run {0} belongs to another deployment or computer")]
@@ -148,6 +154,8 @@ pub enum Refusal {
 
 /// Records and revisions count from here.
 pub(crate) const FIRST: u64 = 1;
+/// The deployment itself holds the first copy.
+pub(crate) const FIRST_COPY: u64 = 2;
 
 /// The form in which names are compared.
 pub(crate) fn name_key(name: &str) -> String {
@@ -175,13 +183,17 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         Write::PutAgent(agent) => &[("counter", agent.counter)],
         Write::TouchAgent { counter, .. } => &[("counter", *counter)],
         Write::PutDeployment(deployment) => &[("revision", deployment.revision)],
-        Write::PutWarrant(warrant) => &[("seq", warrant.seq)],
-        Write::PutRun(run) => {
-            &[("warrant", run.warrant), ("target", run.target), ("epoch", run.epoch)]
-        }
+        Write::PutWarrant(warrant) => &[("seq", warrant.seq), ("copy", warrant.copy)],
+        Write::PutRun(run) => &[
+            ("warrant", run.warrant),
+            ("copy", run.copy),
+            ("target", run.target),
+            ("epoch", run.epoch),
+        ],
         Write::PutEffect(effect) => &[("attempt", effect.attempt), ("visit", effect.visit)],
         // The law that a number follows the last one bounds it.
         Write::PutWorkflow(_)
+        | Write::PutDeploymentCopy(_)
         | Write::AppendDeploymentRecord { .. }
         | Write::AppendJournal { .. }
         | Write::PutComputer(_)

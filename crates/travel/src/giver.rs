@@ -6,6 +6,7 @@
 
 mod agent;
 mod open;
+mod renew;
 mod there;
 mod view;
 mod work;
@@ -26,6 +27,7 @@ use crate::message::{Give, Holding, ToAgent, ToServer};
 use crate::{REPEAT_AFTER, taker::deployment_facts};
 
 pub use open::{Case, KeptRun, OpenError};
+pub use renew::{Renewal, Stale};
 pub use there::{Reach, ThereOrder};
 pub use view::{RunView, Waiting};
 
@@ -167,17 +169,23 @@ pub enum Effect {
 struct Plan {
     deployment: Deployment,
     records: u64,
-    workflow: Arc<Workflow>,
-    definition: Arc<[u8]>,
     variables: Arc<BTreeMap<String, String>>,
-    warrants: Vec<Permit>,
+    permits: Vec<Permit>,
+    /// Runs whose targets have begun anew.
+    replaced: Vec<RunId>,
 }
 
-/// One warrant of a deployment, with the tree its proofs come from.
-#[derive(Debug)]
-struct Permit {
-    envelope: Arc<[u8]>,
-    tree: TargetTree,
+/// One warrant of a deployment, with what it permits and the tree its proofs come from.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    /// Which of the deployment's copies of its workflow this is, from 1.
+    pub copy: u64,
+    pub workflow: Arc<Workflow>,
+    pub definition: Arc<[u8]>,
+    pub envelope: Arc<[u8]>,
+    pub tree: TargetTree,
+    /// Its targets begin only while their agents are connected.
+    pub needs_agent: bool,
 }
 
 #[derive(Debug)]
@@ -198,6 +206,8 @@ struct Given {
     takes_slot: bool,
     /// Why what its agent holds does not continue this journal.
     diverged: Option<String>,
+    /// It has ended, and its target has another run in this deployment.
+    is_replaced: bool,
     changed: Timestamp,
 }
 
@@ -325,6 +335,22 @@ impl Giver {
         self.runs.get(&run).map(|given| (given.computer, given.deployment))
     }
 
+    /// Every target of a deployment that is open here, with its run and how far that is; and how
+    /// many warrants the deployment has.
+    pub fn targets(
+        &self,
+        deployment: DeploymentId,
+    ) -> Option<(Vec<(ComputerId, RunId, TargetPhase)>, usize)> {
+        let plan = self.plans.get(&deployment)?;
+        Some((plan.deployment.targets().collect(), plan.permits.len()))
+    }
+
+    /// Which copy of its deployment's workflow a run goes by.
+    pub fn copy_of(&self, run: RunId) -> Option<u64> {
+        let given = self.runs.get(&run)?;
+        self.plans.get(&given.deployment)?.permits.get(given.warrant).map(|permit| permit.copy)
+    }
+
     fn deploy(&mut self, new: NewDeployment, now: Timestamp) {
         let id = new.id;
         let targets: Vec<(ComputerId, RunId, TargetPhase)> = new
@@ -332,18 +358,24 @@ impl Giver {
             .iter()
             .map(|target| (target.computer, target.run, TargetPhase::Pending))
             .collect();
-        let permit = Permit { envelope: new.warrant, tree: new.tree };
-        let plan = Plan {
-            deployment: Deployment::open(new.schedule, targets, []),
-            records: 0,
+        let permit = Permit {
+            copy: 1,
             workflow: new.workflow,
             definition: new.definition,
+            envelope: new.warrant,
+            tree: new.tree,
+            needs_agent: new.schedule.needs_agent,
+        };
+        let mut plan = Plan {
+            deployment: Deployment::open(new.schedule, targets, []),
+            records: 0,
             variables: new.variables,
-            warrants: vec![permit],
+            permits: Vec::new(),
+            replaced: Vec::new(),
         };
         for (index, target) in (0u32..).zip(new.targets) {
-            let base = base_context(id, &plan, &target.leaf, target.reach);
-            let (place, workflow) = (target.reach.place(), plan.workflow.clone());
+            let base = base_context(id, &permit, &plan.variables, &target.leaf, target.reach);
+            let (place, workflow) = (target.reach.place(), permit.workflow.clone());
             let Ok(run) = Run::open(target.run, place, workflow, base, []) else { continue };
             let given = Given {
                 deployment: id,
@@ -358,10 +390,12 @@ impl Giver {
                 wanted: Vec::new(),
                 takes_slot: false,
                 diverged: None,
+                is_replaced: false,
                 changed: now,
             };
             self.keep(target.run, given);
         }
+        plan.permits.push(permit);
         self.plans.insert(id, plan);
         self.greet(id, now);
         self.tell_plan(id, deployment::Input::Tick, now);
@@ -575,12 +609,18 @@ impl Giver {
 }
 
 /// What templates of one run are told beside its own outputs.
-fn base_context(id: DeploymentId, plan: &Plan, leaf: &[u8], reach: Reach) -> Context {
-    let mut variables = plan.workflow.variables.clone();
-    variables.extend(plan.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+fn base_context(
+    id: DeploymentId,
+    permit: &Permit,
+    given: &BTreeMap<String, String>,
+    leaf: &[u8],
+    reach: Reach,
+) -> Context {
+    let mut variables = permit.workflow.variables.clone();
+    variables.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     Context {
         computer: trust::Leaf::decode(leaf).map(|leaf| leaf.told).unwrap_or_default(),
-        deployment: deployment_facts(id, &plan.workflow),
+        deployment: deployment_facts(id, &permit.workflow),
         agent: reach.agent_facts(),
         variables,
         ..Context::default()

@@ -14,7 +14,7 @@ use model::Span;
 
 pub use giver::{
     Case, Effect, Giver, GiverInput, GiverOrder, GiverWrite, KeptRun, NewDeployment, NewTarget,
-    OpenError, Reach, RunView, ThereOrder, Waiting,
+    OpenError, Permit, Reach, Renewal, RunView, Stale, ThereOrder, Waiting,
 };
 pub use message::{Give, Holding, ToAgent, ToServer};
 pub use taker::{Kept, Me, Package, Parse, SetAside, Taker, TakerInput, TakerOrder, TakerWrite};

@@ -9,8 +9,8 @@ use deployment::{Schedule, Scope};
 use model::{ComputerId, DeploymentId, Outcome, RunId, Span, Timestamp};
 use travel::{
     Case, Effect, Give, Giver, GiverInput, GiverOrder, GiverWrite, Kept, KeptRun, Me,
-    NewDeployment, NewTarget, Package, Reach, Taker, TakerInput, TakerOrder, TakerWrite, ToAgent,
-    ToServer,
+    NewDeployment, NewTarget, Package, Permit, Reach, Taker, TakerInput, TakerOrder, TakerWrite,
+    ToAgent, ToServer,
 };
 use trust::{Leaf, SigningKey, Spending, Spent, TargetTree, TrustDocument, Warrant};
 use workflow::journal::{Chain, recover};
@@ -375,10 +375,15 @@ fn what_the_server_still_does_or_just_did_survives_opening_again() {
     let case = |frames: Vec<Vec<u8>>| Case {
         id: DEPLOYMENT(),
         schedule: Schedule { start: None, stop: None, needs_agent: false },
-        workflow: Arc::new(graph.clone()),
-        definition: b"definition".as_slice().into(),
         variables: Arc::default(),
-        warrants: vec![(Arc::from([]), TargetTree::new(vec![leaf.digest()]).unwrap())],
+        warrants: vec![Permit {
+            copy: 1,
+            workflow: Arc::new(graph.clone()),
+            definition: b"definition".as_slice().into(),
+            envelope: Arc::from([]),
+            tree: TargetTree::new(vec![leaf.digest()]).unwrap(),
+            needs_agent: false,
+        }],
         records: vec![],
         runs: vec![KeptRun {
             run: RUN(),
@@ -387,6 +392,7 @@ fn what_the_server_still_does_or_just_did_survives_opening_again() {
             index: 0,
             leaf: leaf.encode(),
             reach: Reach::Agent,
+            is_replaced: false,
             frames,
         }],
     };

@@ -9,7 +9,7 @@ use deployment::{Schedule, Scope};
 use model::{ComputerId, DeploymentId, Outcome, RunId, Timestamp};
 use travel::{
     Case, Effect, Giver, GiverInput, GiverOrder, GiverWrite, KeptRun, NewDeployment, NewTarget,
-    Reach, ThereOrder, ToAgent,
+    Permit, Reach, ThereOrder, ToAgent,
 };
 use trust::{Leaf, SigningKey, TargetTree};
 use workflow::{
@@ -133,15 +133,21 @@ impl Server {
             index: 0,
             leaf: leaf().encode(),
             reach: Reach::Ssh,
+            is_replaced: false,
             frames: self.frames.clone(),
         };
         let case = Case {
             id: DEPLOYMENT(),
             schedule: SCHEDULE,
-            workflow: Arc::new(workflow()),
-            definition: b"definition".as_slice().into(),
             variables: Arc::default(),
-            warrants: vec![(Arc::from([]), TargetTree::new(vec![leaf().digest()]).unwrap())],
+            warrants: vec![Permit {
+                copy: 1,
+                workflow: Arc::new(workflow()),
+                definition: b"definition".as_slice().into(),
+                envelope: Arc::from([]),
+                tree: TargetTree::new(vec![leaf().digest()]).unwrap(),
+                needs_agent: false,
+            }],
             records: vec![],
             runs: vec![kept],
         };

@@ -1,12 +1,14 @@
 //! `deskhand deployment`: watch and steer what was deployed.
 
+mod edit;
 mod log;
 mod show;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use api::{ControlRequest, Deployment, NewDeployment, Run, Targets};
+use api::{ControlRequest, Deployment, NewDeployment, Restart, Run, Targets};
 use clap::Subcommand;
 use client::Client;
 
@@ -89,6 +91,41 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Begin targets anew inside the deployment, with its newest copy of the workflow
+    Restart {
+        #[command(flatten)]
+        which: Which,
+        /// `failed` (failure, aborted, refused, lost), `not_begun`, `pending`, `all` that do not go
+        /// on, or an outcome
+        #[arg(long = "which", num_args = 1.., default_value = "failed", value_name = "SET")]
+        sets: Vec<String>,
+        /// Another copy of the workflow than the newest
+        #[arg(long, value_name = "NUMBER")]
+        copy: Option<u64>,
+        /// The stop date from now on
+        #[arg(long, value_name = "TIME", value_parser = when::instant)]
+        stop: Option<i64>,
+        /// Watch until the last result
+        #[arg(long, short)]
+        follow: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change the deployment's own copy of the workflow, for its next restart
+    Edit {
+        id: String,
+        /// The workflow file to put in its place; without one, $EDITOR opens the newest copy
+        #[arg(long, short, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print the deployment's own copy of the workflow
+    Export {
+        id: String,
+        /// Which copy; the newest when not given
+        #[arg(long, value_name = "NUMBER")]
+        copy: Option<u64>,
+    },
     /// Give up machines that will not return: their runs end as `lost`
     Close(Which),
     /// Let nothing begin from then on: a time, or `none`
@@ -123,6 +160,22 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             let new = again(&client, &id, &which.computer, sets, var).await?;
             let deployed = client.deploy(&new).await?;
             return deploy::begun(&client, &id, &deployed, follow, json).await;
+        }
+        Action::Restart { which, sets, copy, stop, follow, json } => {
+            let id = resolve(&client, &which.id).await?;
+            let asked = Restart { computers: which.computer, which: sets, copy, stop };
+            edit::restart(&client, &id, &asked, json && !follow).await?;
+            if follow {
+                return deploy::watch(&client, &id, json).await;
+            }
+        }
+        Action::Edit { id, file } => {
+            let id = resolve(&client, &id).await?;
+            return edit::edit(&client, &id, file).await;
+        }
+        Action::Export { id, copy } => {
+            let id = resolve(&client, &id).await?;
+            edit::export(&client, &id, copy).await?;
         }
         Action::StopDate { id, time } => {
             let id = resolve(&client, &id).await?;

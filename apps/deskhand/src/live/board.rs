@@ -44,6 +44,11 @@ impl Board {
         if run.deployment != self.deployment.id {
             return None;
         }
+        if run.is_replaced {
+            let before = self.runs.remove(&run.id);
+            self.ended -= usize::from(before.is_some_and(|before| before.outcome.is_some()));
+            return None;
+        }
         let before = self.runs.insert(run.id.clone(), run.clone());
         let was_over = before.as_ref().is_some_and(|before| before.outcome.is_some());
         self.ended += usize::from(run.outcome.is_some());
@@ -140,6 +145,8 @@ mod tests {
             deployment: "d".into(),
             computer_id: format!("id-{name}"),
             computer: name.into(),
+            copy: 1,
+            is_replaced: false,
             phase: if outcome.is_some() { "ended" } else { "running" }.into(),
             owner: "agent".into(),
             is_connected: true,
@@ -166,7 +173,9 @@ mod tests {
             targets: runs.len() as u64,
             counts: BTreeMap::new(),
         };
-        Board::new(DeploymentDetail { deployment, variables: Default::default(), runs })
+        let variables = Default::default();
+        let (earlier_runs, copies) = (Vec::new(), Vec::new());
+        Board::new(DeploymentDetail { deployment, variables, runs, earlier_runs, copies })
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //!
 //! What cannot be read is set aside by itself and told; the rest goes on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{ComputerId, DeploymentId, Outcome, RunId, ServerId, Timestamp};
 use store::rows;
 use store::{Page, ReadError, Store, Write};
-use travel::{Case, Effect, Giver, KeptRun};
+use travel::{Case, Effect, Giver, KeptRun, Permit};
 use trust::TargetTree;
 use workflow::{EffectId, Report, Side, Visit, Workflow};
 
@@ -129,14 +129,24 @@ pub async fn tell_aside(store: &dyn Store, server: ServerId, aside: &[Aside], no
 
 type Read<T> = Result<Result<T, String>, ReadError>;
 
+/// A deployment that the loop has let go of, to be taken in again.
+pub async fn open_one(
+    store: &dyn Store,
+    row: rows::Deployment,
+) -> Result<Result<(Case, Known), String>, ReadError> {
+    let mut effects = Vec::new();
+    let read = read_case(store, &row, &mut effects).await?;
+    Ok(read.map(|(case, names)| (case, Known::new(row, names))))
+}
+
 async fn read_case(
     store: &dyn Store,
     row: &rows::Deployment,
     effects: &mut Vec<(EffectId, Effect)>,
 ) -> Read<(Case, HashMap<ComputerId, String>)> {
-    let workflow = match wire::definition::decode(&row.definition) {
-        Ok(workflow) => Arc::new(workflow),
-        Err(error) => return Ok(Err(error.to_string())),
+    let copies = match copies(store, row).await? {
+        Ok(copies) => copies,
+        Err(why) => return Ok(Err(why)),
     };
     let mut records = Vec::new();
     for record in store.deployment_records(row.id, 0).await? {
@@ -145,49 +155,86 @@ async fn read_case(
             Err(error) => return Ok(Err(format!("record {} of it: {error}", record.seq))),
         }
     }
-    let (mut warrants, mut all, mut names) = (Vec::new(), Vec::new(), HashMap::new());
-    for (number, warrant) in store.warrants(row.id).await?.into_iter().enumerate() {
-        let targets = match leaves::decode(&warrant.leaves) {
-            Ok(targets) => targets,
-            Err(error) => return Ok(Err(format!("its warrant {}: {error}", warrant.seq))),
-        };
-        let digests = targets.iter().map(|target| target.digest).collect();
-        let tree = match TargetTree::new(digests) {
-            Ok(tree) => tree,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let mut runs = Vec::with_capacity(targets.len());
-        for (index, target) in (0u32..).zip(targets) {
-            names.insert(target.computer, target.name);
-            runs.push(KeptRun {
+    let (mut permits, mut targets) = (Vec::new(), Vec::new());
+    for warrant in store.warrants(row.id).await? {
+        let seq = warrant.seq;
+        match permit(row, &copies, warrant) {
+            Ok((permit, named)) => {
+                permits.push(permit);
+                targets.push(named);
+            }
+            Err(why) => return Ok(Err(format!("its warrant {seq}: {why}"))),
+        }
+    }
+    let (mut runs, mut names) = (Vec::new(), HashMap::new());
+    let (mut seen, mut current) = (HashSet::new(), HashSet::new());
+    // A target's last warrant is the one that counts, and its last run the one that goes on.
+    for (warrant, targets) in targets.into_iter().enumerate().rev() {
+        let mut of_warrant = Vec::with_capacity(targets.len());
+        for (index, target) in (0u32..).zip(targets).filter(|(_, target)| seen.insert(target.run)) {
+            names.entry(target.computer).or_insert(target.name);
+            of_warrant.push(KeptRun {
                 run: target.run,
                 computer: target.computer,
-                warrant: number,
+                warrant,
                 index,
                 leaf: target.leaf,
                 reach: target.reach,
+                is_replaced: !current.insert(target.computer),
                 frames: Vec::new(),
             });
         }
-        let mut journals = journals(store, &runs).await?;
-        for run in &mut runs {
+        let mut journals = journals(store, &of_warrant).await?;
+        for run in &mut of_warrant {
             run.frames = journals.remove(&run.run).unwrap_or_default();
-            read_effects(store, &workflow, run, effects).await?;
+            read_effects(store, &permits[warrant].workflow, run, effects).await?;
         }
-        all.append(&mut runs);
-        warrants.push((warrant.envelope.into(), tree));
+        runs.append(&mut of_warrant);
     }
+    let first = copies.first().map(|(_, workflow)| workflow.clone());
+    let Some(first) = first else { return Ok(Err("it has no workflow".to_owned())) };
     let case = Case {
         id: row.id,
-        schedule: schedule(row, &workflow),
-        workflow,
-        definition: row.definition.clone().into(),
+        schedule: schedule(row, &first),
         variables: Arc::new(row.variables.clone()),
-        warrants,
+        warrants: permits,
         records,
-        runs: all,
+        runs,
     };
     Ok(Ok((case, names)))
+}
+
+type Copies = Vec<(Arc<[u8]>, Arc<Workflow>)>;
+
+/// The copies of its workflow that the deployment has, from the first on.
+async fn copies(store: &dyn Store, row: &rows::Deployment) -> Read<Copies> {
+    let edited = store.deployment_copies(row.id).await?.into_iter().map(|copy| copy.definition);
+    let mut copies = Vec::new();
+    for definition in std::iter::once(row.definition.clone()).chain(edited) {
+        match wire::definition::decode(&definition) {
+            Ok(workflow) => copies.push((definition.into(), Arc::new(workflow))),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    Ok(Ok(copies))
+}
+
+fn permit(
+    row: &rows::Deployment,
+    copies: &Copies,
+    warrant: rows::Warrant,
+) -> Result<(Permit, Vec<leaves::Target>), String> {
+    let targets = leaves::decode(&warrant.leaves).map_err(|error| error.to_string())?;
+    let digests = targets.iter().map(|target| target.digest).collect();
+    let tree = TargetTree::new(digests).map_err(|error| error.to_string())?;
+    let number = usize::try_from(warrant.copy).ok().and_then(|number| number.checked_sub(1));
+    let (definition, workflow) = number
+        .and_then(|number| copies.get(number))
+        .ok_or("the copy of the workflow that it permits is missing")?
+        .clone();
+    let needs_agent = schedule(row, &workflow).needs_agent;
+    let (copy, envelope) = (warrant.copy, warrant.envelope.into());
+    Ok((Permit { copy, workflow, definition, envelope, tree, needs_agent }, targets))
 }
 
 /// The dates of a deployment as they were made; where they were moved later, its records say. What

@@ -21,7 +21,13 @@ pub struct Tally {
 
 impl Tally {
     fn put(&mut self, run: RunId, place: &'static str) {
-        if let Some(before) = self.at.insert(run, place)
+        self.remove(run);
+        self.at.insert(run, place);
+        *self.counts.entry(place).or_default() += 1;
+    }
+
+    fn remove(&mut self, run: RunId) {
+        if let Some(before) = self.at.remove(&run)
             && let Some(count) = self.counts.get_mut(before)
         {
             *count -= 1;
@@ -29,7 +35,6 @@ impl Tally {
                 self.counts.remove(before);
             }
         }
-        *self.counts.entry(place).or_default() += 1;
     }
 
     /// How many there are at each place.
@@ -55,7 +60,10 @@ impl Task {
         for run in self.giver.take_changed() {
             let Some(view) = self.giver.view(run, instant) else { continue };
             let Some(known) = self.known.get_mut(&view.deployment) else { continue };
-            known.tally.put(run, place(&view));
+            match view.is_replaced {
+                true => known.tally.remove(run),
+                false => known.tally.put(run, place(&view)),
+            }
             if is_watched {
                 let name = known.names.get(&view.computer).map_or("", String::as_str);
                 let run = views::live_run(&view, name);
@@ -129,6 +137,8 @@ fn run_row(view: RunView) -> rows::Run {
         deployment: view.deployment,
         computer: view.computer,
         warrant: view.warrant as u64 + 1,
+        copy: view.copy,
+        is_replaced: view.is_replaced,
         target: view.index.into(),
         phase: view.phase.to_owned(),
         epoch: view.epoch.into(),

@@ -96,6 +96,35 @@ pub async fn find(hall: &Hall, asked: &api::Targets) -> Result<Found, TargetErro
     Ok(found)
 }
 
+/// The leaves of these computers as they are on record now.
+pub async fn of(hall: &Hall, computers: BTreeSet<ComputerId>) -> Result<Found, TargetError> {
+    let mut found = Found { leaves: Vec::with_capacity(computers.len()), left_out: Vec::new() };
+    let rows = hall.store.computers(ComputerFilter::default(), Page::all()).await?;
+    let mut rows: BTreeMap<ComputerId, Computer> =
+        rows.into_iter().map(|row| (row.computer.id, row.computer)).collect();
+    let agents: HashMap<ComputerId, Agent> = hall
+        .store
+        .agents(Page::all())
+        .await?
+        .into_iter()
+        .map(|agent| (agent.computer, agent))
+        .collect();
+    for id in computers {
+        let Some(computer) = rows.remove(&id) else {
+            found.left_out.push(format!("{id}: it is not on record any more"));
+            continue;
+        };
+        match leaf(&computer, agents.get(&id)) {
+            Ok(leaf) => found.leaves.push(leaf),
+            Err(why) => found.left_out.push(format!("{}: {why}", computer.name)),
+        }
+    }
+    if found.leaves.is_empty() {
+        return Err(TargetError::NoneEnrolled(found.left_out));
+    }
+    Ok(found)
+}
+
 /// The leaf of a computer, if its agent can be given runs.
 fn leaf(computer: &Computer, agent: Option<&Agent>) -> Result<Leaf, &'static str> {
     let agent = agent.ok_or("no agent is enrolled for it")?;
@@ -190,7 +219,8 @@ impl Finder<'_> {
         self.hall.store.deployment(id).await?.ok_or_else(unknown)?;
         let chosen = outcomes(which)?;
         for run in self.hall.store.runs_of(id).await? {
-            if !run.outcome.is_some_and(|outcome| chosen.contains(&outcome)) {
+            let is_chosen = run.outcome.is_some_and(|outcome| chosen.contains(&outcome));
+            if run.is_replaced || !is_chosen {
                 continue;
             }
             if let Some(row) = self.hall.store.computer(run.computer).await? {
@@ -202,7 +232,7 @@ impl Finder<'_> {
 }
 
 /// The outcomes that sets of targets name; failed ones when none is named.
-fn outcomes(which: &[String]) -> Result<BTreeSet<Outcome>, TargetError> {
+pub fn outcomes(which: &[String]) -> Result<BTreeSet<Outcome>, TargetError> {
     let failed = [Outcome::Failure, Outcome::Refused, Outcome::Lost, Outcome::Aborted];
     if which.is_empty() {
         return Ok(failed.into());

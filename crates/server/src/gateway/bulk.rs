@@ -114,11 +114,26 @@ async fn permit(hall: &Hall, peer: Peer, (run, root): (RunId, Digest)) -> Result
         Some(_) => return Err(not_yours("the run is another agent's")),
         None => return Err(Denied::new(StatusCode::GONE, "no such run is open")),
     };
-    let row = hall.store.deployment(deployment).await.map_err(|_| Denied::busy())?;
-    if row.and_then(|row| row.depot_root) != Some(root) {
+    let copy = hall.core.ask(move |giver, _| giver.copy_of(run)).await;
+    let copy = copy.map_err(|_| Denied::busy())?.unwrap_or(1);
+    let pinned = pinned(hall, deployment, copy).await.map_err(|_| Denied::busy())?;
+    if pinned != Some(root) {
         return Err(not_yours("its deployment did not pin this tree"));
     }
     Ok(())
+}
+
+/// The tree that a copy of a deployment's workflow draws from.
+async fn pinned(
+    hall: &Hall,
+    deployment: DeploymentId,
+    copy: u64,
+) -> Result<Option<Digest>, store::ReadError> {
+    if copy == 1 {
+        return Ok(hall.store.deployment(deployment).await?.and_then(|row| row.depot_root));
+    }
+    let copies = hall.store.deployment_copies(deployment).await?;
+    Ok(copies.into_iter().find(|row| row.number == copy).and_then(|row| row.depot_root))
 }
 
 fn depot_path(text: &str) -> Result<DepotPath, Denied> {

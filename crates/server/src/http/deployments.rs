@@ -17,6 +17,7 @@ use super::problem::{Answer, Body, Code, Failure};
 use super::{DONE, PAGE_ROWS, PAGE_ROWS_MAX, Shared, fleet};
 use crate::deploy::leaves;
 use crate::hall::{ADMIN, About, Hall};
+use crate::workflows::ApplyError;
 use crate::{deploy as making, views};
 
 /// Makes a deployment; errors in its workflow come with the problem.
@@ -82,11 +83,16 @@ pub async fn show(
             views::kept_run(kept, name(&kept.computer), is_online)
         }
     };
-    let runs: Vec<api::Run> = hall.store.runs_of(deployment_id).await?.iter().map(run).collect();
+    let all = hall.store.runs_of(deployment_id).await?;
+    let (earlier, current): (Vec<_>, Vec<_>) = all.iter().partition(|kept| kept.is_replaced);
+    let runs = current.into_iter().map(&run).collect();
+    let earlier_runs = earlier.into_iter().map(run).collect();
     // Read anew, so that it is not older than its runs.
     let row = find(&hall, &text).await?;
     let deployment = view(&hall, &row).await?;
-    Ok(Json(api::DeploymentDetail { deployment, variables: row.variables, runs }))
+    let copies = copies(&hall, &row).await?;
+    let variables = row.variables;
+    Ok(Json(api::DeploymentDetail { deployment, variables, runs, earlier_runs, copies }))
 }
 
 /// Orders for runs that go on: `suspend`, `resume`, `abort`, `close`.
@@ -120,8 +126,8 @@ pub async fn control(
     tell(&hall, deployment, input, &format!("{} was ordered", asked.control)).await
 }
 
-/// Moves the stop date; what has begun goes on. It can only become earlier: that is what the
-/// warrant permits.
+/// Moves the stop date; what has begun goes on. To a later one than the warrants of targets that have
+/// not begun permit, these get another.
 #[utoipa::path(
     put, path = "/api/deployments/{id}/stop", params(("id",)), request_body = Option<i64>,
     responses((status = 204))
@@ -134,14 +140,98 @@ pub async fn stop(
     let row = find_open(&hall, &text).await?;
     let at = asked.map(Timestamp::from_millis);
     let limit = warranted_until(&hall, row.id).await?;
-    if limit.is_some_and(|limit| at.is_none_or(|at| at > limit)) && row.stop.is_some() {
-        let text = "the stop date of a deployment can only become earlier, as its warrant says when \
-                    runs may begin";
-        let hint = "deploy again to the targets that have not begun";
-        return Err(Failure::new(Code::Dates, text, hint));
+    if limit.is_some_and(|limit| at.is_none_or(|at| at > limit)) {
+        if at.is_some_and(|at| at <= crate::clock::now()) {
+            return Err(making::DeployError::Stopped.into());
+        }
+        making::prolong(&hall, &row, at, ADMIN).await?;
+        return Ok(DONE);
     }
     let input = GiverInput::StopMoved { deployment: row.id, at, by: ADMIN.to_owned() };
     tell(&hall, row.id, input, "the stop date was moved").await
+}
+
+/// Begins targets anew inside the deployment, with its newest copy of the workflow.
+#[utoipa::path(
+    post, path = "/api/deployments/{id}/restart", params(("id",)), request_body = api::Restart,
+    responses((status = 200, body = api::Restarted))
+)]
+pub async fn restart(
+    State(hall): Shared,
+    Path(text): Path<String>,
+    Body(asked): Body<api::Restart>,
+) -> Answer<Json<api::Restarted>> {
+    let row = find(&hall, &text).await?;
+    let scope = scope(&hall, &asked.computers, row.id).await?;
+    Ok(Json(making::restart(&hall, row, &asked, &scope, ADMIN).await?))
+}
+
+/// Keeps another copy of the deployment's workflow, which counts from its next restart.
+#[utoipa::path(
+    put, path = "/api/deployments/{id}/source", params(("id",)), request_body = api::NewWorkflow,
+    responses((status = 200, body = api::DeploymentEdited))
+)]
+pub async fn edit(
+    State(hall): Shared,
+    Path(text): Path<String>,
+    Body(asked): Body<api::NewWorkflow>,
+) -> Answer<Json<api::DeploymentEdited>> {
+    let row = find(&hall, &text).await?;
+    match making::edit(&hall, &row, &asked.source, ADMIN).await {
+        Ok(edited) => Ok(Json(edited)),
+        Err(making::DeployError::Workflow(ApplyError::Wrong(findings))) => {
+            Ok(Json(api::DeploymentEdited { copy: None, findings }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct WhichCopy {
+    /// The newest, when not given.
+    copy: Option<u64>,
+}
+
+/// A deployment's own copy of its workflow, with the file.
+#[utoipa::path(
+    get, path = "/api/deployments/{id}/source", params(("id",), WhichCopy),
+    responses((status = 200, body = api::DeploymentCopy))
+)]
+pub async fn export(
+    State(hall): Shared,
+    Path(text): Path<String>,
+    Query(which): Query<WhichCopy>,
+) -> Answer<Json<api::DeploymentCopy>> {
+    let row = find(&hall, &text).await?;
+    let mut found = copies(&hall, &row).await?;
+    let number = which.copy.unwrap_or(found.len() as u64);
+    let place = found.iter().position(|copy| copy.number == number);
+    let Some(place) = place else {
+        return Err(making::DeployError::UnknownCopy(number).into());
+    };
+    let definition = match number {
+        1 => row.definition,
+        _ => {
+            let mut edited = hall.store.deployment_copies(row.id).await?;
+            edited.swap_remove(place - 1).definition
+        }
+    };
+    let source = wire::definition::source(&definition)
+        .map_err(|error| making::DeployError::Damaged(error.to_string()))?;
+    Ok(Json(api::DeploymentCopy { source, ..found.swap_remove(place) }))
+}
+
+/// All copies, without their files; the first is what was deployed.
+async fn copies(hall: &Hall, row: &rows::Deployment) -> Answer<Vec<api::DeploymentCopy>> {
+    let first = api::DeploymentCopy {
+        number: 1,
+        created_by: row.created_by.clone(),
+        created_at: row.created_at.as_millis(),
+        source: String::new(),
+    };
+    let edited = hall.store.deployment_copies(row.id).await?;
+    let edited = edited.iter().map(|copy| views::deployment_copy(copy, String::new()));
+    Ok(std::iter::once(first).chain(edited).collect())
 }
 
 async fn tell(

@@ -206,6 +206,15 @@ impl From<DeployError> for Failure {
                 let hint = "variables are declared under `variables:` in the workflow";
                 Self::new(Code::Variables, text, hint)
             }
+            DeployError::Stopped => Self::new(Code::Dates, text, "give a later one: `--stop TIME`"),
+            DeployError::UnknownCopy(_) => {
+                Self::new(Code::NotFound, text, "`deskhand deployment show ID` lists its copies")
+            }
+            DeployError::FilesGone => {
+                let hint = "`deskhand deployment edit ID -f FILE` takes them in anew, the same file will do";
+                Self::new(Code::Depot, text, hint)
+            }
+            DeployError::Damaged(_) => Self::new(Code::Internal, text, ""),
             DeployError::Dates => Self::new(Code::Dates, text, "give a later stop date"),
             DeployError::Targets(error) => error.into(),
             DeployError::Pin(_) => Self::new(Code::Depot, text, ""),

@@ -105,7 +105,17 @@ async fn detail(hall: &Hall, row: &rows::Run) -> Answer<api::RunDetail> {
 /// A run that is not at hand any more, folded from its journal once more; as far as it can be read.
 async fn replay(hall: &Hall, row: &rows::Run) -> Answer<Option<Run>> {
     let Some(deployment) = hall.store.deployment(row.deployment).await? else { return Ok(None) };
-    let Ok(workflow) = wire::definition::decode(&deployment.definition) else { return Ok(None) };
+    let definition = match row.copy {
+        1 => Some(deployment.definition),
+        number => {
+            let copies = hall.store.deployment_copies(row.deployment).await?;
+            let copy = copies.into_iter().find(|copy| copy.number == number);
+            copy.map(|copy| copy.definition)
+        }
+    };
+    let Some(Ok(workflow)) = definition.map(|bytes| wire::definition::decode(&bytes)) else {
+        return Ok(None);
+    };
     let mut chain = Chain::new(row.run);
     let mut records = Vec::new();
     for record in hall.store.journal(row.run, 0).await? {

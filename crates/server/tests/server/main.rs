@@ -11,6 +11,7 @@ mod hostile;
 mod house;
 mod live;
 mod queries;
+mod renewal;
 mod robot;
 mod secrets;
 mod starting;

@@ -3,8 +3,10 @@
 use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use super::State;
-use crate::rows::{Agent, Computer, Effect, LoggedEvent, Run, Server, Token, Warrant, Workflow};
-use crate::write::{FIRST, check_numbers, name_key};
+use crate::rows::{
+    Agent, Computer, DeploymentCopy, Effect, LoggedEvent, Run, Server, Token, Warrant, Workflow,
+};
+use crate::write::{FIRST, FIRST_COPY, check_numbers, name_key};
 use crate::{Refusal, Write};
 
 impl State {
@@ -40,6 +42,7 @@ impl State {
             Write::AppendDeploymentRecord { deployment, seq, bytes } => {
                 self.append_deployment_record(deployment, seq, bytes)
             }
+            Write::PutDeploymentCopy(copy) => self.put_copy(copy),
             Write::PutWarrant(warrant) => self.put_warrant(warrant),
             Write::PutRun(run) => self.put_run(run),
             Write::AppendJournal { run, seq, bytes } => self.append_journal(run, seq, bytes),
@@ -201,6 +204,18 @@ impl State {
             return Err(Refusal::DeploymentGap { deployment, expected, got: seq });
         }
         self.deployment_records.put((deployment, seq), bytes);
+        Ok(())
+    }
+
+    fn put_copy(&mut self, copy: DeploymentCopy) -> Result<(), Refusal> {
+        let deployment = copy.deployment;
+        let all = (deployment, 0)..=(deployment, u64::MAX);
+        let last = self.copies.range(all).next_back().map(|((_, number), _)| *number);
+        let (expected, got) = (last.map_or(FIRST_COPY, |last| last + 1), copy.number);
+        if got != expected {
+            return Err(Refusal::CopyGap { deployment, expected, got });
+        }
+        self.copies.put((deployment, got), copy);
         Ok(())
     }
 

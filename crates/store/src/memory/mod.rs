@@ -14,8 +14,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, TokenId};
 
 use self::table::Table;
 use crate::rows::{
-    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Run, Server, Setting, Token,
-    Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Run, Server,
+    Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, Write};
 
@@ -37,6 +37,7 @@ struct State {
     workflows: Table<(String, u64), Workflow>,
     deployments: Table<DeploymentId, Deployment>,
     deployment_records: Table<(DeploymentId, u64), Vec<u8>>,
+    copies: Table<(DeploymentId, u64), DeploymentCopy>,
     warrants: Table<(DeploymentId, u64), Warrant>,
     runs: Table<RunId, Run>,
     journal: Table<(RunId, u64), Vec<u8>>,
@@ -59,6 +60,7 @@ macro_rules! every_table {
         $state.workflows.$method();
         $state.deployments.$method();
         $state.deployment_records.$method();
+        $state.copies.$method();
         $state.warrants.$method();
         $state.runs.$method();
         $state.journal.$method();

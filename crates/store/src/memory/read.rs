@@ -7,8 +7,8 @@ use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use super::{MemoryStore, State};
 use crate::rows::{
-    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Record, Run, RunCount, RunJournal,
-    Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Record, Run,
+    RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -147,6 +147,13 @@ impl Store for MemoryStore {
         })
     }
 
+    fn deployment_copies(&self, deployment: DeploymentId) -> Read<'_, Vec<DeploymentCopy>> {
+        self.read(|state| {
+            let rows = state.copies.range((deployment, 0)..=(deployment, u64::MAX));
+            rows.map(|(_, copy)| copy.clone()).collect()
+        })
+    }
+
     fn warrants(&self, deployment: DeploymentId) -> Read<'_, Vec<Warrant>> {
         self.read(|state| {
             let rows = state.warrants.range((deployment, 0)..=(deployment, u64::MAX));
@@ -174,7 +181,8 @@ impl Store for MemoryStore {
     fn run_counts(&self, deployment: DeploymentId) -> Read<'_, Vec<RunCount>> {
         self.read(|state| {
             let mut counts = BTreeMap::new();
-            for run in state.runs.values().filter(|row| row.deployment == deployment) {
+            let is_meant = |row: &&Run| row.deployment == deployment && !row.is_replaced;
+            for run in state.runs.values().filter(is_meant) {
                 let outcome = run.outcome.map(model::Outcome::as_str);
                 let key = (run.phase.clone(), outcome);
                 counts.entry(key).or_insert((run.outcome, 0)).1 += 1;

@@ -33,17 +33,19 @@ static DEPLOYMENT_RECORDS: LazyLock<Records> =
 static RUNS: LazyLock<ManyRows> = LazyLock::new(|| {
     // What is indexed and never changes is compared instead of set: setting rewrites the index.
     let after = " ON CONFLICT (run) DO UPDATE SET \
-         warrant = excluded.warrant, target = excluded.target, \
+         warrant = excluded.warrant, copy = excluded.copy, \
+         is_replaced = excluded.is_replaced, target = excluded.target, \
          phase = excluded.phase, epoch = excluded.epoch, owner = excluded.owner, \
          outcome = excluded.outcome, reason = excluded.reason, activity = excluded.activity, \
          began_at = excluded.began_at, ended_at = excluded.ended_at, \
          pending_reason = excluded.pending_reason, next_attempt = excluded.next_attempt, \
          updated_at = excluded.updated_at \
          WHERE runs.deployment = excluded.deployment AND runs.computer = excluded.computer";
-    let before = "INSERT INTO runs (run, deployment, computer, warrant, target, phase, epoch, \
+    let before = "INSERT INTO runs (run, deployment, computer, warrant, copy, is_replaced, \
+         target, phase, epoch, \
          owner, outcome, reason, activity, began_at, ended_at, pending_reason, next_attempt, \
          updated_at) VALUES";
-    ManyRows::new(before, 16, after)
+    ManyRows::new(before, 18, after)
 });
 static EVENTS: LazyLock<ManyRows> = LazyLock::new(|| {
     let before = "INSERT INTO events (seq, at, server, kind, computer, deployment, run, who, \
@@ -235,6 +237,8 @@ fn bind_run(query: Bound, run: Run) -> Bound {
         .bind(run.deployment.as_bytes().to_vec())
         .bind(run.computer.as_bytes().to_vec())
         .bind(number(run.warrant))
+        .bind(number(run.copy))
+        .bind(run.is_replaced)
         .bind(number(run.target))
         .bind(run.phase)
         .bind(number(run.epoch))

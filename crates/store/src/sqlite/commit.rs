@@ -101,6 +101,7 @@ async fn apply(transaction: &mut SqliteConnection, write: Write) -> Result<(), S
         Write::RevokeToken(id) => fleet::revoke_token(transaction, id).await,
         Write::PutWorkflow(workflow) => work::put_workflow(transaction, workflow).await,
         Write::PutDeployment(deployment) => work::put_deployment(transaction, deployment).await,
+        Write::PutDeploymentCopy(copy) => work::put_copy(transaction, copy).await,
         Write::PutWarrant(warrant) => work::put_warrant(transaction, warrant).await,
         Write::PutEffect(effect) => work::put_effect(transaction, effect).await,
         Write::PutSetting(setting) => work::put_setting(transaction, setting).await,

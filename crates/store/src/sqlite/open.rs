@@ -17,6 +17,7 @@ use super::SqliteStore;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_begin.sql"),
     include_str!("../../migrations/sqlite/0010_documents.sql"),
+    include_str!("../../migrations/sqlite/0040_copies.sql"),
 ];
 
 /// `Desk` in the file's header tells our databases from others.

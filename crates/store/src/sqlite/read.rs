@@ -11,8 +11,8 @@ use super::columns::number;
 use super::fields::Fields;
 use super::rows::FromRow;
 use crate::rows::{
-    Agent, Computer, Deployment, Document, Effect, LoggedEvent, Record, Run, RunCount, RunJournal,
-    Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Record, Run,
+    RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -31,7 +31,7 @@ const WORKFLOWS: &str = "SELECT * FROM workflows WHERE (name_key, revision) IN \
 const LATEST_WORKFLOW: &str =
     "SELECT * FROM workflows WHERE name_key = $1 ORDER BY revision DESC LIMIT 1";
 const RUN_COUNTS: &str = "SELECT phase, outcome, COUNT(*) AS runs FROM runs \
-     WHERE deployment = $1 GROUP BY phase, outcome ORDER BY phase, outcome NULLS FIRST";
+     WHERE deployment = $1 AND NOT is_replaced GROUP BY phase, outcome ORDER BY phase, outcome NULLS FIRST";
 const OPEN_JOURNALS: &str = "SELECT runs.run, journal.seq, journal.bytes FROM runs \
      LEFT JOIN journal ON journal.run = runs.run \
      WHERE runs.outcome IS NULL AND runs.run > $1 ORDER BY runs.run, journal.seq";
@@ -211,6 +211,11 @@ impl Store for SqliteStore {
         let sql = "SELECT seq, bytes FROM deployment_records \
                    WHERE deployment = $1 AND seq >= $2 ORDER BY seq";
         self.all(by_id(sql, id.as_bytes()).bind(number(from_seq)))
+    }
+
+    fn deployment_copies(&self, deployment: DeploymentId) -> Read<'_, Vec<DeploymentCopy>> {
+        let sql = "SELECT * FROM copies WHERE deployment = $1 ORDER BY number";
+        self.all(by_id(sql, deployment.as_bytes()))
     }
 
     fn warrants(&self, deployment: DeploymentId) -> Read<'_, Vec<Warrant>> {

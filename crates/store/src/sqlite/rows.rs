@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use super::fields::Fields;
 use crate::ReadError;
 use crate::rows::{
-    Agent, AgentState, Computer, Deployment, Document, Effect, Event, LoggedEvent, Record, Run,
-    RunCount, Server, Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, LoggedEvent,
+    Record, Run, RunCount, Server, Setting, Token, Warrant, Workflow,
 };
 
 /// A row that knows its table.
@@ -139,6 +139,21 @@ impl FromRow for Deployment {
     }
 }
 
+impl FromRow for DeploymentCopy {
+    const TABLE: &'static str = "copies";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            deployment: row.id("deployment", DeploymentId::from_bytes)?,
+            number: row.number("number")?,
+            definition: row.get("definition")?,
+            depot_root: row.maybe_digest("depot_root")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
 impl FromRow for Warrant {
     const TABLE: &'static str = "warrants";
 
@@ -146,6 +161,7 @@ impl FromRow for Warrant {
         Ok(Self {
             deployment: row.id("deployment", DeploymentId::from_bytes)?,
             seq: row.number("seq")?,
+            copy: row.number("copy")?,
             envelope: row.get("envelope")?,
             leaves: row.get("leaves")?,
             created_by: row.text("created_by")?,
@@ -163,6 +179,8 @@ impl FromRow for Run {
             deployment: row.id("deployment", DeploymentId::from_bytes)?,
             computer: row.id("computer", ComputerId::from_bytes)?,
             warrant: row.number("warrant")?,
+            copy: row.number("copy")?,
+            is_replaced: row.get("is_replaced")?,
             target: row.number("target")?,
             phase: row.text("phase")?,
             epoch: row.number("epoch")?,

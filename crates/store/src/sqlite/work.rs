@@ -6,8 +6,8 @@ use super::columns::{map, number};
 use super::commit::Stop;
 use super::rows::FromRow;
 use crate::Refusal;
-use crate::rows::{Deployment, Document, Effect, Setting, Warrant, Workflow};
-use crate::write::{FIRST, name_key};
+use crate::rows::{Deployment, DeploymentCopy, Document, Effect, Setting, Warrant, Workflow};
+use crate::write::{FIRST, FIRST_COPY, name_key};
 
 pub(super) async fn put_workflow(tx: &mut SqliteConnection, row: Workflow) -> Result<(), Stop> {
     let key = name_key(&row.name);
@@ -67,6 +67,32 @@ pub(super) async fn put_deployment(tx: &mut SqliteConnection, row: Deployment) -
     Ok(())
 }
 
+pub(super) async fn put_copy(tx: &mut SqliteConnection, row: DeploymentCopy) -> Result<(), Stop> {
+    let last: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(number) FROM copies WHERE deployment = $1")
+            .bind(row.deployment.as_bytes().to_vec())
+            .fetch_one(&mut *tx)
+            .await?;
+    let last = last.and_then(|last| u64::try_from(last).ok());
+    let (expected, got) = (last.map_or(FIRST_COPY, |last| last + 1), row.number);
+    if got != expected {
+        return Err(Refusal::CopyGap { deployment: row.deployment, expected, got }.into());
+    }
+    sqlx::query(
+        "INSERT INTO copies (deployment, number, definition, depot_root, created_by, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(row.deployment.as_bytes().to_vec())
+    .bind(number(row.number))
+    .bind(row.definition)
+    .bind(row.depot_root.map(|root| root.as_bytes().to_vec()))
+    .bind(row.created_by)
+    .bind(row.created_at.as_millis())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn put_warrant(tx: &mut SqliteConnection, row: Warrant) -> Result<(), Stop> {
     let known = sqlx::query("SELECT * FROM warrants WHERE deployment = $1 AND seq = $2")
         .bind(&row.deployment.as_bytes()[..])
@@ -80,11 +106,12 @@ pub(super) async fn put_warrant(tx: &mut SqliteConnection, row: Warrant) -> Resu
         return if is_same { Ok(()) } else { Err(refusal.into()) };
     }
     sqlx::query(
-        "INSERT INTO warrants (deployment, seq, envelope, leaves, created_by, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO warrants (deployment, seq, copy, envelope, leaves, created_by, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(row.deployment.as_bytes().to_vec())
     .bind(number(row.seq))
+    .bind(number(row.copy))
     .bind(row.envelope)
     .bind(row.leaves)
     .bind(row.created_by)

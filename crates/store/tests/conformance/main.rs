@@ -59,6 +59,8 @@ laws! {
     work:
         revisions_follow_one_another
         warrants_and_effects_never_change
+        copies_follow_one_another
+        runs_that_were_replaced_are_not_counted
         deployments_come_latest_first
         runs_are_found_and_counted
         runs_stay_with_their_computer

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
 use store::rows::{
-    Agent, AgentState, Computer, Deployment, Document, Effect, Event, Run, Server, Setting, Token,
-    Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Run, Server,
+    Setting, Token, Warrant, Workflow,
 };
 use store::{CommitError, Page, Refusal, Store, Write};
 
@@ -131,10 +131,22 @@ pub fn deployment(number: u8) -> Deployment {
     }
 }
 
+pub fn copy(number: u8, copy: u64) -> DeploymentCopy {
+    DeploymentCopy {
+        deployment: deployment_id(number),
+        number: copy,
+        definition: vec![7; 40],
+        depot_root: Some(Digest::from_bytes([3; 32])),
+        created_by: "anna".into(),
+        created_at: at(3),
+    }
+}
+
 pub fn warrant(number: u8, seq: u64) -> Warrant {
     Warrant {
         deployment: deployment_id(number),
         seq,
+        copy: 1,
         envelope: vec![1; 300],
         leaves: Vec::new(),
         created_by: "anna".into(),
@@ -148,6 +160,8 @@ pub fn run(number: u8, outcome: Option<Outcome>) -> Run {
         deployment: deployment_id(1),
         computer: computer_id(number),
         warrant: 1,
+        copy: 1,
+        is_replaced: false,
         target: 200 - u64::from(number),
         phase: "in progress".into(),
         epoch: 2,
@@ -216,6 +230,7 @@ pub fn every_kind() -> Vec<Write> {
         Write::PutWorkflow(workflow("Install", 1)),
         Write::PutDeployment(deployment(1)),
         Write::AppendDeploymentRecord { deployment: deployment_id(1), seq: 1, bytes: vec![1] },
+        Write::PutDeploymentCopy(copy(1, 2)),
         Write::PutWarrant(warrant(1, 1)),
         Write::PutRun(run(2, None)),
         journal(2, 1),
@@ -267,6 +282,7 @@ pub async fn picture(store: &dyn Store) -> String {
         let id = deployment.id;
         parts.push(format!("{:#?}", store.deployment_records(id, 0).await.unwrap()));
         parts.push(format!("{:#?}", store.warrants(id).await.unwrap()));
+        parts.push(format!("{:#?}", store.deployment_copies(id).await.unwrap()));
         parts.push(format!("{:#?}", store.runs_of(id).await.unwrap()));
         parts.push(format!("{:#?}", store.run_counts(id).await.unwrap()));
     }

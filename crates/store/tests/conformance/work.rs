@@ -1,7 +1,7 @@
 //! Laws of workflows, deployments, runs and the audit log.
 
 use model::Outcome;
-use store::rows::{Effect, RunCount};
+use store::rows::{Effect, Run, RunCount};
 use store::{EventFilter, Page, Refusal, RunFilter, Write};
 
 use crate::place::Place;
@@ -45,6 +45,32 @@ pub async fn warrants_and_effects_never_change(place: &impl Place) {
     let warrants = store.warrants(deployment_id(1)).await.unwrap();
     assert_eq!(warrants, [warrant(1, 1), warrant(1, 2)]);
     assert_eq!(store.effects(run_id(1)).await.unwrap(), [effect(1, 1), effect(1, 2)]);
+}
+
+pub async fn copies_follow_one_another(place: &impl Place) {
+    let store = place.open().await;
+    let put = |number| Write::PutDeploymentCopy(copy(1, number));
+    accept(store.as_ref(), [put(2), put(3), Write::PutDeploymentCopy(copy(2, 2))]).await;
+    for number in [1, 3, 5] {
+        let (deployment, expected, got) = (deployment_id(1), 4, number);
+        let gap = Refusal::CopyGap { deployment, expected, got };
+        assert_eq!(refusal(store.as_ref(), put(number)).await, gap);
+    }
+    let copies = store.deployment_copies(deployment_id(1)).await.unwrap();
+    assert_eq!(copies, [copy(1, 2), copy(1, 3)]);
+}
+
+pub async fn runs_that_were_replaced_are_not_counted(place: &impl Place) {
+    let store = place.open().await;
+    let mut old = run(1, Some(Outcome::Failure));
+    let put = |run: &Run| Write::PutRun(run.clone());
+    accept(store.as_ref(), [put(&old), put(&run(2, None))]).await;
+    (old.is_replaced, old.copy) = (true, 2);
+    accept(store.as_ref(), [put(&old)]).await;
+    let counts = store.run_counts(deployment_id(1)).await.unwrap();
+    let open = RunCount { phase: "in progress".into(), outcome: None, runs: 1 };
+    assert_eq!(counts, [open]);
+    assert_eq!(store.run(run_id(1)).await.unwrap(), Some(old));
 }
 
 pub async fn deployments_come_latest_first(place: &impl Place) {

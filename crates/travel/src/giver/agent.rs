@@ -326,7 +326,7 @@ impl Giver {
         else {
             return;
         };
-        let Some(permit) = plan.warrants.get(given.warrant) else { return };
+        let Some(permit) = plan.permits.get(given.warrant) else { return };
         let Some(proof) = permit.tree.proof(given.index) else { return };
         let give = Give {
             run: id,
@@ -335,7 +335,7 @@ impl Giver {
             warrant: permit.envelope.clone(),
             leaf: given.leaf.clone(),
             proof: proof.encode(),
-            definition: plan.definition.clone(),
+            definition: permit.definition.clone(),
             variables: plan.variables.clone(),
             secrets: BTreeMap::new(),
             frames: given.frames.clone(),

@@ -7,10 +7,9 @@ use super::*;
 pub struct Case {
     pub id: DeploymentId,
     pub schedule: Schedule,
-    pub workflow: Arc<Workflow>,
-    pub definition: Arc<[u8]>,
     pub variables: Arc<BTreeMap<String, String>>,
-    pub warrants: Vec<(Arc<[u8]>, TargetTree)>,
+    /// In the order in which they were made.
+    pub warrants: Vec<Permit>,
     pub records: Vec<deployment::Record>,
     pub runs: Vec<KeptRun>,
 }
@@ -24,6 +23,8 @@ pub struct KeptRun {
     pub index: u32,
     pub leaf: Vec<u8>,
     pub reach: Reach,
+    /// It has ended, and its target has another run in this deployment.
+    pub is_replaced: bool,
     pub frames: Vec<Vec<u8>>,
 }
 
@@ -82,6 +83,15 @@ impl Giver {
         (giver, aside)
     }
 
+    /// Takes in a deployment that had been let go of; whether one of its runs was set aside.
+    pub fn load(&mut self, case: Case, now: Timestamp) -> Vec<OpenError> {
+        let mut aside = Vec::new();
+        if !self.plans.contains_key(&case.id) {
+            self.open_case(case, now, &mut aside);
+        }
+        aside
+    }
+
     /// Deployments that are open here, ended ones among them until they are unloaded.
     pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
         self.plans.keys().copied()
@@ -94,7 +104,8 @@ impl Giver {
             return false;
         }
         let Some(plan) = self.plans.remove(&id) else { return false };
-        for (computer, run, _) in plan.deployment.targets() {
+        let current: Vec<RunId> = plan.deployment.targets().map(|(_, run, _)| run).collect();
+        for run in current.into_iter().chain(plan.replaced.iter().copied()) {
             self.runs.remove(&run);
             self.set_timer(run, None);
             let last = EffectId { run, attempt: u32::MAX, visit: workflow::Visit(u32::MAX) };
@@ -102,6 +113,8 @@ impl Giver {
             let effects: Vec<EffectId> =
                 self.effects.range(first..=last).map(|(effect, _)| *effect).collect();
             effects.iter().for_each(|effect| _ = self.effects.remove(effect));
+        }
+        for (computer, ..) in plan.deployment.targets() {
             if self.by_computer.get(&computer).is_some_and(BTreeSet::is_empty) {
                 self.by_computer.remove(&computer);
             }
@@ -111,21 +124,27 @@ impl Giver {
 
     fn open_case(&mut self, case: Case, now: Timestamp, aside: &mut Vec<OpenError>) {
         let id = case.id;
-        let warrants = case.warrants.into_iter().map(|(envelope, tree)| Permit { envelope, tree });
         let mut plan = Plan {
             deployment: Deployment::open(case.schedule, [], []),
             records: case.records.len() as u64,
-            workflow: case.workflow,
-            definition: case.definition,
             variables: case.variables,
-            warrants: warrants.collect(),
+            permits: case.warrants,
+            replaced: Vec::new(),
         };
-        let mut targets = Vec::new();
+        let (mut targets, mut needs) = (Vec::new(), Vec::new());
         for kept in case.runs {
-            let (run, computer) = (kept.run, kept.computer);
+            let (run, computer, is_replaced) = (kept.run, kept.computer, kept.is_replaced);
+            let permit = plan.permits.get(kept.warrant);
+            let needs_agent = permit.is_some_and(|permit| permit.needs_agent);
             match open_run(id, &plan, kept, &case.records, now) {
+                Ok(given) if is_replaced => {
+                    plan.replaced.push(run);
+                    self.runs.insert(run, given);
+                    self.changed.insert(run);
+                }
                 Ok(given) => {
                     targets.push((computer, run, phase_of(&given.run)));
+                    needs.push((computer, needs_agent));
                     self.keep(run, given);
                 }
                 Err(why) => aside.push(OpenError { run, why }),
@@ -133,6 +152,9 @@ impl Giver {
         }
         let runs: Vec<RunId> = targets.iter().map(|(_, run, _)| *run).collect();
         plan.deployment = Deployment::open(case.schedule, targets, case.records);
+        for (computer, needs_agent) in needs {
+            plan.deployment.set_needs_agent(computer, needs_agent);
+        }
         self.plans.insert(id, plan);
         self.greet(id, now);
         for run in runs {
@@ -197,14 +219,22 @@ fn open_run(
         }
         journal.push(record);
     }
-    let base = base_context(id, plan, &kept.leaf, kept.reach);
-    let run = Run::open(kept.run, kept.reach.place(), plan.workflow.clone(), base, journal)
+    let permit = plan.permits.get(kept.warrant).ok_or("its warrant is missing")?;
+    let base = base_context(id, permit, &plan.variables, &kept.leaf, kept.reach);
+    let run = Run::open(kept.run, kept.reach.place(), permit.workflow.clone(), base, journal)
         .map_err(|error| error.to_string())?;
     let last_order = run.state().last_order();
     let is_away = kept.reach == Reach::Agent
         && matches!(run.state().owner(), Owner::Giving(_) | Owner::Target(_));
+    // Orders from before a target began anew were not for this run.
+    let is_since = |record: &deployment::Record| match record {
+        deployment::Record::Renewed { targets, .. } => targets.contains(&kept.computer),
+        _ => false,
+    };
+    let since = records.iter().rposition(is_since).unwrap_or(0);
     let wanted = (1u64..)
         .zip(records)
+        .skip(since)
         .filter(|(number, _)| is_away && *number > last_order)
         .filter_map(|(number, record)| match record {
             deployment::Record::Controlled { scope, control, at, .. }
@@ -230,6 +260,7 @@ fn open_run(
         wanted,
         takes_slot: false,
         diverged: None,
+        is_replaced: kept.is_replaced,
         changed: now,
     })
 }

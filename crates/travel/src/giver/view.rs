@@ -21,6 +21,10 @@ pub struct RunView {
     pub deployment: DeploymentId,
     pub computer: ComputerId,
     pub warrant: usize,
+    /// Which copy of its deployment's workflow it goes by.
+    pub copy: u64,
+    /// Its target has another run in this deployment.
+    pub is_replaced: bool,
     pub index: u32,
     /// `pending`, `running`, `ending`, `retrying`, `suspended`, `ended`.
     pub phase: &'static str,
@@ -63,6 +67,8 @@ impl Giver {
             deployment: given.deployment,
             computer: given.computer,
             warrant: given.warrant,
+            copy: self.copy_of(id).unwrap_or(1),
+            is_replaced: given.is_replaced,
             index: given.index,
             phase,
             owner,

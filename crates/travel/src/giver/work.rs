@@ -37,8 +37,9 @@ impl Giver {
         let timer = given.run.poll_timeout().map(|(at, _)| at);
         let outcome = state.outcome().map(|(outcome, _)| outcome);
         let (computer, deployment) = (given.computer, given.deployment);
+        let is_replaced = given.is_replaced;
         self.set_timer(id, timer);
-        if let Some(outcome) = outcome {
+        if let Some(outcome) = outcome.filter(|_| !is_replaced) {
             self.tell_plan(deployment, deployment::Input::Ended(computer, outcome), now);
             if let Some(runs) = self.by_computer.get_mut(&computer) {
                 runs.remove(&id);

@@ -26,7 +26,12 @@ pub async fn run(client: &Client, id: &str, computers: &[String], json: bool) ->
         return output::json(&details);
     }
     show(&detail)?;
-    details.iter().try_for_each(path)
+    details.iter().try_for_each(path)?;
+    let of_those = |run: &&Run| detail.runs.iter().any(|now| now.computer_id == run.computer_id);
+    for run in detail.earlier_runs.iter().filter(of_those) {
+        path(&client.run(&run.id).await?)?;
+    }
+    Ok(())
 }
 
 /// The runs of those computers, all when none is named, in the order of their names.
@@ -47,6 +52,13 @@ pub fn chosen(runs: Vec<Run>, computers: &[String]) -> Result<Vec<Run>> {
 
 fn show(detail: &DeploymentDetail) -> Result<()> {
     head(&detail.deployment)?;
+    for copy in detail.copies.iter().skip(1) {
+        let (number, by) = (copy.number, output::clean(&copy.created_by));
+        let runs = detail.runs.iter().filter(|run| run.copy == number).count() as u64;
+        let at = output::stamp(copy.created_at);
+        let used = results::targets(runs);
+        output::line(format!("copy {number} of its workflow, edited {at} by {by}: {used}"))?;
+    }
     output::line(format!("{}\n", results::counted_in_all(&detail.runs)))?;
     Ok(results::table(&detail.runs, output::now()).print()?)
 }
@@ -69,7 +81,12 @@ fn head(deployment: &Deployment) -> Result<()> {
 
 /// One run's way, step by step.
 fn path(detail: &RunDetail) -> Result<()> {
-    output::line(format!("\n{}", output::clean(&detail.run.computer)))?;
+    let earlier = if detail.run.is_replaced { ", an earlier run" } else { "" };
+    let copy = match detail.run.copy {
+        1 => String::new(),
+        number => format!(", by copy {number}"),
+    };
+    output::line(format!("\n{}{copy}{earlier}", output::clean(&detail.run.computer)))?;
     let now = output::now();
     let mut table = Table::new(&["BEGAN", "ACTIVITY", "EVENT", "TIME", "NOTE"]);
     let mut visits: BTreeMap<(u32, &str), u32> = BTreeMap::new();
@@ -108,6 +125,8 @@ mod tests {
             deployment: String::new(),
             computer_id: format!("id-{name}"),
             computer: name.into(),
+            copy: 1,
+            is_replaced: false,
             phase: "pending".into(),
             owner: String::new(),
             is_connected: false,
