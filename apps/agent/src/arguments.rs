@@ -40,6 +40,8 @@ pub(crate) struct EnrollArguments {
     /// The name this computer would like; its host name otherwise.
     #[arg(long)]
     pub name: Option<String>,
+    #[command(flatten)]
+    pub reach: ReachArguments,
     /// The agent's own folder.
     #[arg(long, value_name = "DIR", env = "DESKHAND_AGENT_STATE")]
     pub state: Option<PathBuf>,
@@ -59,8 +61,8 @@ pub(crate) struct RunArguments {
     pub stdio: StdioArguments,
 }
 
-/// How this agent reaches servers and is reached. What is not said here, `agent.conf` in the
-/// agent's folder says.
+// How this agent reaches servers and is reached. What is not said here, `agent.conf` in the
+// agent's folder says.
 #[derive(Debug, Args)]
 pub(crate) struct ReachArguments {
     /// Let servers come here, as in `INET::1740`; several addresses are parted by `;`.

@@ -101,8 +101,16 @@ async fn enrol(wish: EnrollArguments) -> Result<()> {
         }
     };
     let token = Token::parse(&text).context("the token cannot be used")?;
-    let enrolment = Enrolment { token, server: wish.server, name: wish.name };
-    let done = enroll(&folder(wish.state)?, &enrolment).await?;
+    let folder = folder(wish.state)?;
+    let config = configured(&folder, &wish.reach)?;
+    if !config.dial {
+        eprintln!(
+            "waiting on {} for the server to come; say there: deskhand agent connect ADDRESS",
+            config.listen
+        );
+    }
+    let enrolment = Enrolment { token, server: wish.server, name: wish.name, config };
+    let done = enroll(&folder, &enrolment).await?;
     println!("enrolled as {} ({})", done.name, done.computer);
     println!("server          {}", done.server);
     println!("deployment key  {}", done.deployment_key);

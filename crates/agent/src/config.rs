@@ -20,7 +20,7 @@ use std::io;
 use std::path::PathBuf;
 
 use model::address::{AGENT_PORT, SERVER_PORT};
-use model::{Address, Addresses, Span};
+use model::{Address, Addresses, Facts, Span};
 
 use crate::state::{StateFolder, write_durable};
 
@@ -175,6 +175,19 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// What the server is told beside the facts of the machine: where it finds this agent.
+    pub(crate) fn told(&self) -> Facts {
+        let mut told = Facts::new();
+        if let Some(first) = self.listen.iter().next() {
+            told.insert("agent_port".to_owned(), first.port().to_string());
+            let host = Some(self.host_name.as_str()).filter(|name| !name.is_empty());
+            if let Some(host) = host.or(first.host()) {
+                told.insert("agent_host".to_owned(), host.to_owned());
+            }
+        }
+        told
     }
 
     /// Refuses settings with which no server could ever be met.

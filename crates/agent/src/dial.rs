@@ -97,7 +97,11 @@ pub(crate) async fn open(server: &str, connector: &TlsConnector) -> Result<Conne
     secure(server, Box::new(stream), connector).await
 }
 
-async fn over(carrier: &Carrier, connector: &TlsConnector) -> Result<Connection, DialError> {
+/// Opens a stream of `carrier` and secures it under `connector`.
+pub(crate) async fn over(
+    carrier: &Carrier,
+    connector: &TlsConnector,
+) -> Result<Connection, DialError> {
     let gone = || DialError::Gone { server: carrier.from.clone() };
     let opened = timeout(PATIENCE, carrier.opener.open()).await.map_err(|_| gone())?;
     secure(&carrier.from, Box::new(opened.map_err(|_| gone())?), connector).await

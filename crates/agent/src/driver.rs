@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::RunId;
+use model::{Facts, RunId};
 use tokio::sync::{mpsc, oneshot};
 use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent};
 use trust::{SealingKey, Signed, TrustDocument};
@@ -63,6 +63,8 @@ pub(crate) struct Parts {
     pub effects: Effects,
     pub counter: Counter,
     pub inputs: mpsc::Receiver<Input>,
+    /// Told to the server beside the machine's facts.
+    pub told: Facts,
 }
 
 pub(crate) struct Driver {
@@ -72,6 +74,7 @@ pub(crate) struct Driver {
     effects: Effects,
     counter: Counter,
     inputs: mpsc::Receiver<Input>,
+    told: Facts,
     runs: Runs,
     taker: Taker,
     /// None while there is no link.
@@ -92,7 +95,7 @@ fn parse(definition: &[u8]) -> Result<Workflow, String> {
 impl Driver {
     /// Opens what is on disk.
     pub(crate) fn open(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { folder, me, sealing, trust, dialer, effects, counter, inputs } = parts;
+        let Parts { folder, me, sealing, trust, dialer, effects, counter, inputs, told } = parts;
         let (runs, taker) = open(&folder, me, trust)?;
         Ok(Self {
             folder,
@@ -101,6 +104,7 @@ impl Driver {
             effects,
             counter,
             inputs,
+            told,
             runs,
             taker,
             outbox: None,
@@ -319,7 +323,7 @@ impl Driver {
             capabilities: wire::definition::capabilities().into_iter().collect(),
             counter,
             boot_id: machine::boot_id().unwrap_or_default(),
-            facts: machine::facts(),
+            facts: machine::facts().into_iter().chain(self.told.clone()).collect(),
             trust_number: self.taker.trust().number(),
             holdings: self.taker.holdings(),
         }

@@ -9,8 +9,10 @@ use trust::{DecodeError, Fingerprint, Refusal, Signed, Token, TrustDocument};
 use wire::{Enroll, FromAgent, FromServer, Protocols};
 
 use crate::clock::now;
-use crate::dial::{self, DialError};
+use crate::config::{Config, ConfigError};
+use crate::dial::{self, Connection, DialError};
 use crate::link::{self, LinkError};
+use crate::listen;
 use crate::state::{
     FolderError, Identity, IdentityError, Keys, StateFolder, StoreIdentityError, load_or_make_keys,
 };
@@ -23,6 +25,9 @@ pub struct Enrolment {
     pub server: Option<String>,
     /// The name it would like; its host name otherwise.
     pub name: Option<String>,
+    /// How this machine is reached from then on. Where it does not dial, the enrolment itself waits
+    /// for the server to come.
+    pub config: Config,
 }
 
 /// What became of it.
@@ -53,6 +58,10 @@ pub enum EnrollError {
     Dial(#[from] DialError),
     #[error(transparent)]
     Link(#[from] LinkError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("this agent cannot listen on {address}: {source}; is another program there?")]
+    Listen { address: model::Address, source: std::io::Error },
     #[error("the server refuses the enrolment ({code}): {reason}")]
     Rejected { code: String, reason: String },
     #[error("the server's trust document cannot be read: {0}")]
@@ -67,6 +76,7 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
         let name = Identity::load(folder)?.name;
         return Err(EnrollError::Already { name, folder: folder.path().to_owned() });
     }
+    wish.config.check()?;
     folder.create()?;
     let _lock = folder.lock()?;
     let facts = machine::facts();
@@ -81,7 +91,7 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
         secret: *wish.token.secret.as_bytes(),
         sealing_key: *keys.sealing.public().as_bytes(),
         name,
-        facts,
+        facts: facts.into_iter().chain(wish.config.told()).collect(),
     };
     let (server, answer) = ask(wish, &keys, request).await?;
     let (computer, name, trust) = match answer {
@@ -120,16 +130,29 @@ async fn ask(
     request: Enroll,
 ) -> Result<(String, FromServer), EnrollError> {
     let connector = dial::connector(&[wish.token.deployment_key], &keys.signing)?;
+    if !wish.config.dial {
+        let listeners = listen::bind(&wish.config.listen)
+            .await
+            .map_err(|(address, source)| EnrollError::Listen { address, source })?;
+        let (server, connection) = listen::first(&listeners, &connector).await;
+        return say(server, connection, request).await;
+    }
     let mut failed = DialError::NoAddress;
     for server in addresses(wish) {
         match dial::open(&server, &connector).await {
-            Ok(connection) => {
-                let mut socket = link::open(connection).await?;
-                let answer = link::ask(&mut socket, FromAgent::Enroll(request)).await?;
-                return Ok((server, answer));
-            }
+            Ok(connection) => return say(server, connection, request).await,
             Err(error) => failed = error,
         }
     }
     Err(failed.into())
+}
+
+async fn say(
+    server: String,
+    connection: Connection,
+    request: Enroll,
+) -> Result<(String, FromServer), EnrollError> {
+    let mut socket = link::open(connection).await?;
+    let answer = link::ask(&mut socket, FromAgent::Enroll(request)).await?;
+    Ok((server, answer))
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 use model::{Address, Addresses};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
 use wire::carry::{Side, carry};
 
-use crate::dial::{Carrier, Dialer};
+use crate::dial::{self, Carrier, Connection, Dialer};
 
 /// Strangers that may try at once; more wait.
 const STRANGERS_MAX: usize = 8;
@@ -35,6 +36,33 @@ pub(crate) async fn bind(addresses: &Addresses) -> Result<Vec<TcpListener>, (Add
         listeners.push(bound.map_err(|error| (address.clone(), error))?);
     }
     Ok(listeners)
+}
+
+/// Waits for the first that comes and proves to be a server under `connector`.
+pub(crate) async fn first(
+    listeners: &[TcpListener],
+    connector: &TlsConnector,
+) -> (String, Connection) {
+    loop {
+        let accepting = listeners.iter().map(|listener| Box::pin(listener.accept()));
+        let (accepted, _, _) = futures_util::future::select_all(accepting).await;
+        let Ok((stream, from)) = accepted else {
+            tokio::time::sleep(REST).await;
+            continue;
+        };
+        let carrier = carrier(stream, from.to_string());
+        match dial::over(&carrier, connector).await {
+            Ok(connection) => return (carrier.from, connection),
+            Err(error) => tracing::warn!("somebody came here and was turned away: {error}"),
+        }
+    }
+}
+
+fn carrier(stream: TcpStream, from: String) -> Carrier {
+    // Only costs time where it cannot be set.
+    let _ = stream.set_nodelay(true);
+    let (opener, _) = carry(stream, Side::Agent);
+    Carrier { from, opener }
 }
 
 /// Takes servers that come to `listeners` for ever.
@@ -66,10 +94,7 @@ async fn accept(listener: TcpListener, dialer: Arc<Dialer>, strangers: Arc<Semap
 }
 
 async fn meet(dialer: &Dialer, stream: TcpStream, from: String) {
-    // Only costs time where it cannot be set.
-    let _ = stream.set_nodelay(true);
-    let (opener, _) = carry(stream, Side::Agent);
-    match dialer.bring(Carrier { from: from.clone(), opener }).await {
+    match dialer.bring(carrier(stream, from.clone())).await {
         Ok(()) => tracing::info!("a server came here from {from}"),
         Err(error) => tracing::warn!("somebody came here and was turned away: {error}"),
     }

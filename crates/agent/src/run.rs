@@ -100,6 +100,7 @@ pub async fn run(
         effects,
         counter,
         inputs,
+        told: config.told(),
     })?;
     let visits = listen::keep(listeners, dialer.clone());
     let link = Link { dialer, inputs: said, logs: logs.clone(), linked, note };

@@ -51,6 +51,19 @@ pub struct NewComputer {
     pub facts: BTreeMap<String, String>,
 }
 
+/// Whose agent is to be called: a computer by name or id, else an address of any machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Call {
+    /// `pc-17`, or `INET:host:port` where a machine waits to be enrolled.
+    pub whom: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Called {
+    /// The address that answered; none where the agent was connected already.
+    pub address: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewToken {
     pub uses: u32,

@@ -16,7 +16,8 @@ pub use deployment::{
     Targets, Waiting, Workflow, WorkflowChecked,
 };
 pub use fleet::{
-    Agent, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token, TokenMade,
+    Agent, Call, Called, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token,
+    TokenMade,
 };
 
 pub use secret::{NewSecret, Secret, SecretTest};

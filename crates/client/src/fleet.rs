@@ -1,8 +1,8 @@
 //! Operations on what is on record: server, tokens, agents, computers, events.
 
 use api::{
-    Agent, Computer, Event, Health, Listing, NewComputer, NewToken, Server, ServerSettings, Token,
-    TokenMade,
+    Agent, Call, Called, Computer, Event, Health, Listing, NewComputer, NewToken, Server,
+    ServerSettings, Token, TokenMade,
 };
 use hyper::Method;
 
@@ -49,6 +49,11 @@ impl Client {
 
     pub async fn revoke_agent(&self, computer: &str) -> Result<(), RequestError> {
         self.order(Method::POST, path(["agents", computer, "revoke"])).await
+    }
+
+    /// Has the server connect to an agent that listens.
+    pub async fn connect_agent(&self, call: &Call) -> Result<Called, RequestError> {
+        self.send(Method::POST, path(["agents", "connect"]), call).await
     }
 
     /// Computers and groups alike.

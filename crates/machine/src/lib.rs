@@ -21,7 +21,7 @@ mod wmi;
 mod worker;
 
 pub use decode::decode_output;
-pub use facts::{boot_id, disk_free, facts};
+pub use facts::{Network, boot_id, disk_free, facts, networks};
 pub use files::{
     Counts, FileError, FilePlan, Operation, Options, PlanBytesError, Transfer, put_in_place,
 };

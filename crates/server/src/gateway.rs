@@ -11,6 +11,7 @@ mod hello;
 mod link;
 
 pub use deposit::Deposits;
+use wire::carry::Accepted;
 
 use std::convert::Infallible;
 use std::io;
@@ -27,7 +28,8 @@ use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -63,11 +65,21 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// What all ways in share: how many strangers may try at once, how often their failures are told.
+pub struct Gate {
+    handshakes: Arc<Semaphore>,
+    told: AtomicI64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        Self { handshakes, told: AtomicI64::new(0) }
+    }
+}
+
 /// Accepts agents until `stopping`.
 pub async fn run(hall: Arc<Hall>, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
-    let acceptor = TlsAcceptor::from(hall.identity.tls());
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    let told = Arc::new(AtomicI64::new(0));
     loop {
         let accepted = tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -82,26 +94,53 @@ pub async fn run(hall: Arc<Hall>, listener: TcpListener, mut stopping: watch::Re
                 continue;
             }
         };
-        let Ok(permit) = handshakes.clone().acquire_owned().await else { return };
-        let (hall, acceptor, told) = (hall.clone(), acceptor.clone(), told.clone());
-        tokio::spawn(async move {
-            let secured = secure(&acceptor, socket).await;
-            drop(permit);
-            match secured {
-                Ok((stream, key)) => serve(hall, stream, Peer { key, address }).await,
-                Err(why) => failed(&hall, &told, address, &why),
-            }
-        });
+        // Only costs time where it cannot be set.
+        let _ = socket.set_nodelay(true);
+        meet(&hall, socket, address).await;
     }
 }
 
-type Secured = tokio_rustls::server::TlsStream<TcpStream>;
+/// Takes an agent's streams from a carrier as if each had been accepted, until the carrier ends or
+/// the server stops. `address` is where the carrier leads to.
+pub async fn run_carrier(
+    hall: Arc<Hall>,
+    mut accepted: Accepted,
+    address: SocketAddr,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        let stream = tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            stream = accepted.next() => stream,
+        };
+        let Some(stream) = stream else { return };
+        meet(&hall, stream, address).await;
+    }
+}
 
-async fn secure(
-    acceptor: &TlsAcceptor,
-    socket: TcpStream,
-) -> Result<(Secured, VerifyingKey), String> {
-    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+/// Serves one connection in a task of its own, once there is room for another stranger.
+async fn meet<S>(hall: &Arc<Hall>, socket: S, address: SocketAddr)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ok(permit) = hall.gate.handshakes.clone().acquire_owned().await else { return };
+    let hall = hall.clone();
+    tokio::spawn(async move {
+        let secured = secure(&TlsAcceptor::from(hall.identity.tls()), socket).await;
+        drop(permit);
+        match secured {
+            Ok((stream, key)) => serve(hall, stream, Peer { key, address }).await,
+            Err(why) => failed(&hall, address, &why),
+        }
+    });
+}
+
+type Secured<S> = tokio_rustls::server::TlsStream<S>;
+
+async fn secure<S>(acceptor: &TlsAcceptor, socket: S) -> Result<(Secured<S>, VerifyingKey), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
         .await
         .map_err(|_| "no handshake in time".to_owned())?
@@ -111,7 +150,8 @@ async fn secure(
 }
 
 /// Logs a handshake that failed; strangers must not be able to fill the log.
-fn failed(hall: &Hall, told: &AtomicI64, address: SocketAddr, why: &str) {
+fn failed(hall: &Hall, address: SocketAddr, why: &str) {
+    let told = &hall.gate.told;
     let (instant, last) = (now().as_millis(), told.load(Ordering::Relaxed));
     let text = format!("the TLS handshake with {address} failed: {why}");
     if instant - last < FAILURE_EVERY_MS {
@@ -122,7 +162,10 @@ fn failed(hall: &Hall, told: &AtomicI64, address: SocketAddr, why: &str) {
     hall.log("handshake", About::NOTHING, &address.to_string(), text);
 }
 
-async fn serve(hall: Arc<Hall>, stream: Secured, peer: Peer) {
+async fn serve<S>(hall: Arc<Hall>, stream: Secured<S>, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| {
         let hall = hall.clone();
         async move { Ok::<_, Infallible>(answer(hall, request, peer).await) }

@@ -10,11 +10,12 @@ use crate::changes::Changes;
 use crate::clock::now;
 use crate::core::Core;
 use crate::effects::Depot;
-use crate::gateway::Deposits;
+use crate::gateway::{Deposits, Gate};
 use crate::identity::Identity;
 use crate::links::Links;
 use crate::logs::Logs;
 use crate::quiet::{Quiet, Verdict, last_words};
+use crate::reach::Reach;
 use crate::secrets::Vault;
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
@@ -31,6 +32,8 @@ pub struct Hall {
     pub identity: Identity,
     pub vault: Vault,
     pub links: Arc<Links>,
+    pub gate: Gate,
+    pub reach: Reach,
     pub changes: Changes,
     pub depot: Depot,
     pub deposits: Deposits,

@@ -10,6 +10,7 @@ mod events;
 mod fleet;
 mod operators;
 mod problem;
+mod reach;
 mod runs;
 mod secrets;
 mod server;
@@ -54,6 +55,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         operators::agents,
         operators::approve,
         operators::revoke,
+        reach::connect,
         operators::tokens,
         operators::make_token,
         operators::revoke_token,
@@ -81,6 +83,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
     ),
     components(schemas(
         api::Problem,
+        api::Call,
         api::Change,
         api::ControlRequest,
         api::Log,
@@ -140,6 +143,7 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/computers", get(fleet::list).post(fleet::add))
         .route("/api/computers/{name}", get(fleet::show).put(fleet::set).delete(fleet::remove))
         .route("/api/agents", get(operators::agents))
+        .route("/api/agents/connect", post(reach::connect))
         .route("/api/agents/{computer}/approve", post(operators::approve))
         .route("/api/agents/{computer}/revoke", post(operators::revoke))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))

@@ -23,6 +23,7 @@ mod identity;
 mod links;
 mod logs;
 mod quiet;
+mod reach;
 mod secrets;
 mod start;
 mod upkeep;

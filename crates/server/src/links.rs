@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::ComputerId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use travel::ToAgent;
 
 /// Messages waiting for one agent; more close its link.
@@ -55,6 +55,8 @@ struct Link {
 pub struct Links {
     all: Mutex<HashMap<ComputerId, Link>>,
     sessions: AtomicU64,
+    /// Counts links that were entered.
+    arrivals: watch::Sender<u64>,
 }
 
 impl Links {
@@ -79,6 +81,8 @@ impl Links {
             Some(held) if !held.queue.is_closed() => Err((held.session, held.queue.clone())),
             _ => {
                 all.insert(computer, Link { session, queue: queue.clone() });
+                drop(all);
+                self.arrivals.send_modify(|count| *count += 1);
                 Ok(())
             }
         }
@@ -116,6 +120,21 @@ impl Links {
 
     pub fn is_online(&self, computer: ComputerId) -> bool {
         self.all().contains_key(&computer)
+    }
+
+    /// Tells of links that are entered from now on.
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.arrivals.subscribe()
+    }
+
+    /// Ready once the computer is connected.
+    pub async fn arrived(&self, computer: ComputerId, mut arrivals: watch::Receiver<u64>) {
+        while !self.is_online(computer) {
+            if arrivals.changed().await.is_err() {
+                // Nobody arrives any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     pub fn count(&self) -> usize {

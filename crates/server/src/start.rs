@@ -20,12 +20,13 @@ use crate::config::{Config, MAX_TARGETS};
 use crate::core::{Core, OpeningError, Parts};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::effects::Depot;
-use crate::gateway::{self, Deposits};
+use crate::gateway::{self, Deposits, Gate};
 use crate::hall::{About, Hall, SELF};
 use crate::identity::{Identity, IdentityError};
 use crate::links::{Ending, Links};
 use crate::logs::Logs;
 use crate::quiet::Quiet;
+use crate::reach::{self, Reach};
 use crate::secrets::{Vault, VaultError};
 use crate::{http, upkeep};
 
@@ -131,6 +132,7 @@ impl Server {
             rebuild: config.rebuild,
         })
         .await?;
+        let (stopping, is_stopping) = watch::channel(false);
         let hall = Arc::new(Hall {
             server: row.id,
             writer,
@@ -139,6 +141,8 @@ impl Server {
             identity,
             vault: Vault::open(&data)?,
             links,
+            gate: Gate::default(),
+            reach: Reach::new(is_stopping),
             changes,
             depot,
             deposits: Deposits::default(),
@@ -154,7 +158,7 @@ impl Server {
         let text = format!("{name} started on {agent_addr}, API on {api_addr}");
         tracing::info!("{text}");
         drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
-        let stop = run(hall, data, agents, api, fenced);
+        let stop = run(hall, data, agents, api, (stopping, fenced));
         Ok(Running { agent_addr, api_addr, admin_token: admin.to_string(), stop })
     }
 }
@@ -164,12 +168,13 @@ fn run(
     data: DataDir,
     agents: TcpListener,
     api: TcpListener,
-    fenced: watch::Receiver<bool>,
+    (stopping, fenced): (watch::Sender<bool>, watch::Receiver<bool>),
 ) -> Stop {
-    let (stopping, is_stopping) = watch::channel(false);
+    let is_stopping = stopping.subscribe();
     let tasks = vec![
         tokio::spawn(gateway::run(hall.clone(), agents, is_stopping.clone())),
         tokio::spawn(upkeep::run(hall.clone(), is_stopping.clone())),
+        tokio::spawn(reach::run(hall.clone(), is_stopping.clone())),
     ];
     let api = tokio::spawn(http::run(hall.clone(), api, is_stopping));
     Stop { hall, data, stopping, fenced, tasks, api }

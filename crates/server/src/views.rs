@@ -7,6 +7,8 @@ use store::rows;
 use travel::RunView;
 use workflow::Run;
 
+use crate::reach::Reach;
+
 fn millis(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_millis)
 }
@@ -33,6 +35,15 @@ pub fn live_run(view: &RunView, computer: &str) -> api::Run {
             text: waiting.text.clone(),
             next: millis(waiting.next),
         }),
+    }
+}
+
+/// Adds what was tried to reach the run's machine, while it is not connected.
+pub fn add_reach(run: &mut api::Run, view: &RunView, reach: &Reach) {
+    if let Some(waiting) = run.waiting.as_mut().filter(|_| !view.is_connected)
+        && let Some(told) = reach.told(view.computer)
+    {
+        waiting.text = format!("{}; {told}", waiting.text);
     }
 }
 

@@ -30,6 +30,14 @@ enum Action {
         #[arg(required = true)]
         computer: Vec<String>,
     },
+    /// Have the server call an agent that listens
+    ///
+    /// Tried are the agent's own host name and port, the computer's host name and its address with
+    /// the usual port 1738; or `force_connection` alone, where the computer has that fact.
+    Connect {
+        /// A computer by name or id, or `INET:host:port` where a machine waits to be enrolled
+        whom: String,
+    },
     /// End an agent's trust: it is disconnected and must be enrolled anew
     Revoke {
         /// Computers by name or id
@@ -46,6 +54,13 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             for computer in computer {
                 client.approve_agent(&computer).await?;
             }
+        }
+        Action::Connect { whom } => {
+            let called = client.connect_agent(&api::Call { whom: whom.clone() }).await?;
+            output::note(match called.address {
+                Some(address) => format!("Connected to {whom} at {address}."),
+                None => format!("{whom} was connected already."),
+            });
         }
         Action::Revoke { computer } => {
             for computer in computer {

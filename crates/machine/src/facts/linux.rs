@@ -1,9 +1,13 @@
-//! Facts from `/etc`, `/proc`, `/sys`.
+//! Facts from `/etc`, `/proc`, `/sys`, and the kernel's list of addresses.
+
+#![allow(unsafe_code)] // Of the addresses, only the kernel's list knows the networks.
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+
+use super::Network;
 
 pub(super) fn host_name() -> Option<String> {
     Some(rustix::system::uname().nodename().to_string_lossy().into_owned())
@@ -41,6 +45,43 @@ pub(super) fn mac(_ip: Option<IpAddr>) -> Option<String> {
         .collect();
     names.sort();
     names.iter().find_map(|name| address(name))
+}
+
+pub(super) fn networks() -> Vec<Network> {
+    let mut first: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: `first` is writable; the list it is set to is given back below.
+    if unsafe { libc::getifaddrs(&mut first) } != 0 {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    let mut at = first;
+    // SAFETY: the list ends with a null pointer and lives until it is given back.
+    while let Some(entry) = unsafe { at.as_ref() } {
+        // SAFETY: both pointers are null or point to addresses of the kernel's making.
+        let (ip, mask) = unsafe { (address(entry.ifa_addr), address(entry.ifa_netmask)) };
+        if let (Some(ip), Some(mask)) = (ip, mask) {
+            // A mask has at most 32 ones.
+            let prefix = u8::try_from(mask.to_bits().leading_ones()).unwrap_or(32);
+            all.push(Network { ip, prefix });
+        }
+        at = entry.ifa_next;
+    }
+    // SAFETY: the list came from `getifaddrs` and nothing of it is used any more.
+    unsafe { libc::freeifaddrs(first) };
+    all
+}
+
+/// # Safety
+/// `at` is null or points to an address as long as its family says.
+unsafe fn address(at: *const libc::sockaddr) -> Option<Ipv4Addr> {
+    // SAFETY: see above; the family says which structure it is.
+    unsafe {
+        if i32::from(at.as_ref()?.sa_family) != libc::AF_INET {
+            return None;
+        }
+        let address = at.cast::<libc::sockaddr_in>().read_unaligned();
+        Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()))
+    }
 }
 
 pub(super) fn boot_id() -> io::Result<String> {

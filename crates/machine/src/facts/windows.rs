@@ -26,6 +26,8 @@ use windows_sys::Win32::System::SystemInformation::{
     ComputerNameDnsHostname, GetComputerNameExW, OSVERSIONINFOW,
 };
 
+use super::Network;
+
 pub(super) fn host_name() -> Option<String> {
     let mut room = [0u16; 256];
     let mut len = 256;
@@ -52,15 +54,26 @@ pub(super) fn os_version() -> Option<String> {
 /// Of the adapter with this address, else of the first that has one.
 pub(super) fn mac(ip: Option<IpAddr>) -> Option<String> {
     let adapters = adapters()?;
-    let with_ip = adapters.iter().find(|adapter| ip.is_some_and(|ip| adapter.ips.contains(&ip)));
+    let with_ip =
+        adapters.iter().find(|adapter| adapter.ips.iter().any(|(own, _)| Some(*own) == ip));
     let adapter = with_ip.or_else(|| adapters.first())?;
     let pairs: Vec<String> = adapter.mac.iter().map(|byte| format!("{byte:02x}")).collect();
     Some(pairs.join(":"))
 }
 
+pub(super) fn networks() -> Vec<Network> {
+    let addresses = adapters().into_iter().flatten().flat_map(|adapter| adapter.ips);
+    let of_four = addresses.filter_map(|(ip, prefix)| match ip {
+        IpAddr::V4(ip) => Some(Network { ip, prefix }),
+        IpAddr::V6(_) => None,
+    });
+    of_four.collect()
+}
+
 struct Adapter {
     mac: Vec<u8>,
-    ips: Vec<IpAddr>,
+    /// Each with the length of its network's prefix.
+    ips: Vec<(IpAddr, u8)>,
 }
 
 /// Those that have a hardware address.
@@ -94,7 +107,8 @@ fn adapters() -> Option<Vec<Adapter>> {
             let mut ips = Vec::new();
             let mut unicast = adapter.FirstUnicastAddress;
             while let Some(address) = unicast.as_ref() {
-                ips.extend(address_of(address.Address.lpSockaddr));
+                let ip = address_of(address.Address.lpSockaddr);
+                ips.extend(ip.map(|ip| (ip, address.OnLinkPrefixLength)));
                 unicast = address.Next;
             }
             if mac.iter().any(|byte| *byte != 0) {

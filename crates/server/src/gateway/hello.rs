@@ -13,6 +13,7 @@ use super::link::Refused;
 use crate::clock::now;
 use crate::hall::{About, Hall};
 use crate::links::{Ending, ToLink};
+use crate::reach::order;
 
 /// How long the first of two agents with one key has to show that it lives.
 const PONG_WITHIN: Duration = Duration::from_secs(3);
@@ -130,6 +131,7 @@ async fn learn(
     if let Some(row) = hall.store.computer(computer).await.map_err(|e| unreadable(&e))?
         && let Some(news) = updated(&row, &hello.facts)
     {
+        hall.reach.learn(&news.computer);
         writes.push(Write::PutComputer(news));
     }
     tracing::info!(%computer, address = %peer.address, "agent connected");
@@ -148,6 +150,10 @@ fn updated(row: &rows::Computer, facts: &Facts) -> Option<rows::Computer> {
     if let Some(os) = told.get("os") {
         news.computer.os.clone_from(os);
     }
+    for place in [order::AGENT_HOST, order::AGENT_PORT_FACT] {
+        // An agent that does not tell where it listens does not listen any more.
+        news.computer.facts.remove(place);
+    }
     news.computer.facts.extend(told);
     (news != *row).then_some(news)
 }
@@ -156,7 +162,8 @@ fn updated(row: &rows::Computer, facts: &Facts) -> Option<rows::Computer> {
 /// agent to say.
 pub fn sane(facts: &Facts) -> Facts {
     let of_record = ["id", "name", "parent", "group"];
-    let kept = facts.iter().filter(|(name, _)| !of_record.contains(&name.as_str()));
+    let is_kept = |name: &str| !of_record.contains(&name) && !order::is_of_people(name);
+    let kept = facts.iter().filter(|(name, _)| is_kept(name));
     kept.take(FACTS_MAX).map(|(name, value)| (cleaned(name), cleaned(value))).collect()
 }
 

@@ -77,7 +77,11 @@ pub async fn show(
     let names = names(&hall, deployment_id).await?;
     let name = |computer: &ComputerId| names.get(computer).map_or("", String::as_str);
     let run = |kept: &rows::Run| match live.get(&kept.run) {
-        Some(view) => views::live_run(view, name(&view.computer)),
+        Some(view) => {
+            let mut run = views::live_run(view, name(&view.computer));
+            views::add_reach(&mut run, view, &hall.reach);
+            run
+        }
         None => {
             let is_online = hall.links.is_online(kept.computer);
             views::kept_run(kept, name(&kept.computer), is_online)

@@ -185,7 +185,9 @@ async fn computer(hall: &Hall, id: ComputerId, asked: api::NewComputer) -> Answe
 async fn put(hall: &Hall, row: &rows::Computer, what: &str) -> Answer<()> {
     let text = format!("{} {what}", row.computer.name);
     let event = hall.event("computer", About::computer(row.computer.id), ADMIN, text);
-    Ok(hall.writer.submit(vec![Write::PutComputer(row.clone()), event]).await?)
+    hall.writer.submit(vec![Write::PutComputer(row.clone()), event]).await?;
+    hall.reach.learn(&row.computer);
+    Ok(())
 }
 
 /// A computer by name or id.

@@ -34,6 +34,8 @@ pub enum Code {
     UnknownSecret,
     SecretClosed,
     Query,
+    Unreached,
+    NotAwake,
 }
 
 impl Code {
@@ -55,6 +57,8 @@ impl Code {
             Self::UnknownSecret => ("DH-A030", StatusCode::UNPROCESSABLE_ENTITY),
             Self::SecretClosed => ("DH-A031", StatusCode::CONFLICT),
             Self::Query => ("DH-A040", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Unreached => ("DH-A060", StatusCode::CONFLICT),
+            Self::NotAwake => ("DH-A061", StatusCode::CONFLICT),
         }
     }
 }

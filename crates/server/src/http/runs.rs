@@ -92,9 +92,10 @@ async fn detail(hall: &Hall, row: &rows::Run) -> Answer<api::RunDetail> {
     let live = hall.core.ask(move |giver, now| {
         let view = giver.view(id, now)?;
         let run = giver.run(id);
-        Some(views::run_detail(views::live_run(&view, &computer), run))
+        Some((views::run_detail(views::live_run(&view, &computer), run), view))
     });
-    if let Some(detail) = live.await? {
+    if let Some((mut detail, view)) = live.await? {
+        views::add_reach(&mut detail.run, &view, &hall.reach);
         return Ok(detail);
     }
     let run = views::kept_run(row, &name, hall.links.is_online(row.computer));

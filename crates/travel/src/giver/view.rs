@@ -90,6 +90,24 @@ impl Giver {
         plan.deployment.targets().filter_map(|(_, run, _)| self.view(run, now)).collect()
     }
 
+    /// Those of `computers` that are not connected though a run of theirs would go on, or learn of
+    /// an order, if they were; each with the deployment of such a run.
+    pub fn missed(
+        &self,
+        computers: &BTreeSet<ComputerId>,
+        now: Timestamp,
+    ) -> Vec<(ComputerId, DeploymentId)> {
+        let waits = |run: &RunId| {
+            let given = self.runs.get(run)?;
+            let waiting = self.waiting(given, now)?;
+            let is_missed = matches!(waiting.code, "offline" | "hand_over" | "unreached");
+            is_missed.then_some((given.computer, given.deployment))
+        };
+        let absent = computers.iter().filter(|computer| !self.links.contains_key(computer));
+        let runs = absent.filter_map(|computer| self.by_computer.get(computer));
+        runs.filter_map(|runs| runs.iter().find_map(waits)).collect()
+    }
+
     fn waiting(&self, given: &Given, now: Timestamp) -> Option<Waiting> {
         let state = given.run.state();
         let waiting = |code, text: String, next| Some(Waiting { code, text, next });
@@ -157,7 +175,13 @@ impl Giver {
         let (code, text, next) = match plan.deployment.pending(given.computer, now)? {
             Pending::NotBefore(at) => ("not_before", "not before its start date".into(), Some(at)),
             Pending::Suspended => ("suspended", "the deployment is suspended".into(), None),
-            Pending::Offline => ("offline", "begins when its agent connects".into(), None),
+            Pending::Offline => {
+                let seen = match self.last_seen.get(&given.computer) {
+                    Some(at) => format!("last connected {}", clock(*at)),
+                    None => "not connected since the server started".to_owned(),
+                };
+                ("offline", format!("waits for the machine to show itself ({seen})"), None)
+            }
             Pending::Slot => {
                 let (used, max) = (self.slots_used, self.slots_max);
                 ("slot", format!("waits for a free slot ({used} of {max} taken)"), None)
