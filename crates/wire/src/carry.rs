@@ -7,7 +7,7 @@
 //!
 //! Framing and windows are yamux. Invariants: the other side cannot make this one keep more than
 //! [`STREAMS_MAX`] streams of 256 KiB that nobody has read; a carrier that ends ends its streams;
-//! a carrier that nobody holds any more says goodbye and ends.
+//! a carrier of which nobody holds an end or a stream opened here says goodbye and ends.
 
 use std::io;
 use std::pin::Pin;
@@ -65,13 +65,14 @@ pub struct Accepted {
 #[derive(Debug)]
 pub struct Stream {
     inner: Compat<yamux::Stream>,
-    _permit: Option<OwnedSemaphorePermit>,
+    /// Of one that was opened here: its place among the streams, and the carrier kept open.
+    _held: Option<(OwnedSemaphorePermit, mpsc::Sender<Asked>)>,
 }
 
 type Asked = oneshot::Sender<yamux::Stream>;
 
 /// Makes a carrier of a byte stream. It lives in a task of its own until the other side ends it or
-/// the opener, its clones and the accepted ones are all dropped.
+/// the opener, its clones, the streams it opened and the accepted ones are all dropped.
 pub fn carry<S>(stream: S, side: Side) -> (Opener, Accepted)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -103,7 +104,7 @@ impl Opener {
         let (ask, opened) = oneshot::channel();
         self.ask.send(ask).await.map_err(|_| Ended)?;
         let stream = opened.await.map_err(|_| Ended)?;
-        Ok(Stream { inner: stream.compat(), _permit: Some(permit) })
+        Ok(Stream { inner: stream.compat(), _held: Some((permit, self.ask.clone())) })
     }
 
     /// Whether the carrier has ended.
@@ -126,7 +127,7 @@ impl Accepted {
     /// The next stream; none once the carrier has ended.
     pub async fn next(&mut self) -> Option<Stream> {
         let stream = self.streams.recv().await?;
-        Some(Stream { inner: stream.compat(), _permit: None })
+        Some(Stream { inner: stream.compat(), _held: None })
     }
 }
 

@@ -89,11 +89,14 @@ fn the_end_of_a_carrier_is_seen_by_all() {
         let mut taken = accepted.next().await.expect("a stream");
         assert_eq!(taken.read_u8().await.expect("read"), b'x');
         drop((opener, held));
+        stream.write_all(b"y").await.expect("a stream holds its carrier");
+        assert_eq!(taken.read_u8().await.expect("read"), b'y');
+        drop(stream);
         assert!(accepted.next().await.is_none());
         far_opener.ended().await;
         assert!(far_opener.open().await.is_err());
         assert!(taken.read_u8().await.is_err());
-        assert!(stream.write_all(&[0; 1 << 20]).await.is_err());
+        assert!(taken.write_all(&[0; 1 << 20]).await.is_err());
     });
 }
 

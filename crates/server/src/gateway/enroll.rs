@@ -35,6 +35,9 @@ pub async fn enroll(hall: &Hall, asked: Enroll, peer: Peer) -> Result<FromServer
         let (computer, writes) = rows_of(hall, &asked, &token, &name, peer)?;
         match hall.writer.submit(writes).await {
             Ok(()) => {
+                if let Ok(Some(row)) = hall.store.computer(computer).await {
+                    hall.reach.learn(&row.computer);
+                }
                 tracing::info!(%computer, name, address = %peer.address, "enrolled");
                 let trust = hall.identity.trust().to_vec();
                 return Ok(FromServer::Enrolled { computer, name, trust });
