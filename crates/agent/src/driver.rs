@@ -51,6 +51,9 @@ pub(crate) enum Input {
         effect: EffectId,
         report: Report,
     },
+    /// The machine is on, although it was to be switched off for that run: it was started anew
+    /// since, or it cannot be switched off.
+    CameBack(RunId),
 }
 
 /// What a driver is made of.
@@ -168,6 +171,11 @@ impl Driver {
                 self.taker.handle(TakerInput::Unlinked, now());
             }
             Input::Message(message) => self.hear(message),
+            Input::CameBack(run) => {
+                self.taker.handle(TakerInput::CameBack { run }, now());
+                // What the server was told of that at the hello is not true any more.
+                self.outbox = None;
+            }
             Input::Ended { effect, report } => {
                 self.unrecorded.insert(effect, report.clone());
                 self.taker.handle(TakerInput::Ended { effect, report }, now());
@@ -247,6 +255,9 @@ impl Driver {
             }
             TakerOrder::Recover { effect } => self.effects.recover(effect),
             TakerOrder::Interrupt { effect } => self.effects.interrupt(effect),
+            TakerOrder::PowerOff { effect } => {
+                self.effects.power_off(effect, self.plan_of(effect));
+            }
             TakerOrder::Note { run, text } => tracing::warn!("run {run}: {text}"),
             TakerOrder::Over { run } => self.say_over(run),
         }

@@ -13,7 +13,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::Digest;
@@ -90,6 +90,22 @@ impl Doer {
             },
             Task::Elsewhere => needs_server(),
             Task::NotYet(name) => Report::error(format!("`{name}` is not in this version")),
+        }
+    }
+}
+
+impl Doer {
+    /// Returns when the machine is on: it was started anew since `plan` was written (or nothing was
+    /// prepared), or it cannot be switched off.
+    pub(crate) async fn power_off(&self, plan: &Path) -> Result<(), String> {
+        let prepared = match tokio::fs::read_to_string(plan).await {
+            Ok(prepared) => prepared,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(format!("{}: {error}", plan.display())),
+        };
+        match machine::boot_id() {
+            Ok(boot) if boot == prepared.trim() => Err("it cannot switch itself off".into()),
+            _ => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -59,6 +60,19 @@ impl Effects {
     /// Ends everything.
     pub(crate) fn interrupt_all(&mut self) {
         self.running.values().for_each(CancellationToken::cancel);
+    }
+
+    /// Switches the machine off as a Shutdown has prepared in the file `plan`, unless the machine
+    /// was started anew since.
+    pub(crate) fn power_off(&self, effect: EffectId, plan: PathBuf) {
+        let (doer, inputs) = (self.doer.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            if let Err(why) = doer.power_off(&plan).await {
+                tracing::error!("run {}: the machine stays on: {why}", effect.run);
+            }
+            // Without a driver the agent is ending, and asks again when it starts.
+            let _ = inputs.send(Input::CameBack(effect.run)).await;
+        });
     }
 
     /// The effect's end has been recorded.

@@ -179,6 +179,7 @@ fn act(
             }
             Order::Recover { effect, .. } => effects.recover(effect),
             Order::Interrupt { effect, .. } => effects.interrupt(effect),
+            Order::PowerOff { effect } => effects.power_off(effect, PathBuf::new()),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use model::{ComputerId, RunId, Timestamp};
 use travel::{Kept, Me, Package, Taker, TakerInput, TakerOrder, TakerWrite, ToAgent};
 use trust::{Spending, Spent, VerifyingKey};
-use workflow::{ActivityName, Context, EffectId, Event, Report, Workflow};
+use workflow::{ActivityName, Context, EffectId, Event, Kind, Report, Workflow};
 
 use crate::chance::Chance;
 use crate::ledger::Ledger;
@@ -19,6 +19,8 @@ use crate::world::{Happening, World};
 #[derive(Debug, Default)]
 pub struct Disk {
     pub runs: BTreeMap<RunId, (Package, Ledger)>,
+    /// The start of the machine in which each Shutdown was prepared.
+    pub plans: BTreeMap<EffectId, u64>,
     pub spent: Vec<Vec<u8>>,
 }
 
@@ -33,6 +35,8 @@ pub struct Agent {
     pub session: Option<u64>,
     /// When the last message each way arrives: to the server, to the agent.
     pub busy: [i64; 2],
+    /// Starts of the machine so far.
+    boot: u64,
     /// How far its clock is from the truth.
     offset: i64,
     /// What is being carried out; the token tells apart who is still waited for.
@@ -56,6 +60,7 @@ impl Agent {
             taker: None,
             session: None,
             busy: [0; 2],
+            boot: 0,
             offset: 0,
             running: BTreeMap::new(),
             wake: None,
@@ -189,6 +194,7 @@ impl World {
             TakerWrite::Spend(spending) => disk.spent.push(spending.encode()),
             TakerWrite::Forget { run } => {
                 disk.runs.remove(&run);
+                disk.plans.retain(|effect, _| effect.run != run);
             }
         }
     }
@@ -207,6 +213,7 @@ impl World {
                 let what = Happening::AgentIsDone { agent, token, effect, report, is_own: false };
                 self.queue.plan(self.now + after, what);
             }
+            TakerOrder::PowerOff { effect } => self.agent_goes_off(agent, effect),
             TakerOrder::Note { text, .. } => {
                 let name = self.agents[agent].name.clone();
                 self.tell(&name, || text);
@@ -240,9 +247,69 @@ impl World {
         self.laws.acts(effect, kind);
         let stay = self.stay_on_agent(agent, effect, activity);
         let (event, lasts) = self.oracle.fate(workflow, agent as u32, &stay);
+        let at = self.now + lasts.as_millis() as i64;
+        if let (Kind::Shutdown(_), Event::Ok) = (kind, &event) {
+            return self.agent_shuts_down(agent, effect, kind, token, at);
+        }
         let report = oracle::report(kind, &event);
         let what = Happening::AgentIsDone { agent, token, effect, report, is_own: true };
-        self.queue.plan(self.now + lasts.as_millis() as i64, what);
+        self.queue.plan(at, what);
+    }
+
+    /// A restart has happened when the machine was started anew since it was prepared.
+    fn agent_shuts_down(
+        &mut self,
+        agent: usize,
+        effect: EffectId,
+        kind: &Kind,
+        token: u64,
+        at: i64,
+    ) {
+        self.check_alone(agent, effect);
+        let state = &mut self.agents[agent];
+        let boot = state.boot;
+        let prepared = *state.disk.plans.entry(effect).or_insert(boot);
+        let what = if prepared == boot && !kind.powers_off() {
+            Happening::AgentRestarts { agent, token, effect }
+        } else {
+            let report = Report::of(Event::Ok);
+            Happening::AgentIsDone { agent, token, effect, report, is_own: true }
+        };
+        self.queue.plan(at, what);
+    }
+
+    pub fn agent_restarts(&mut self, agent: usize, token: u64, effect: EffectId) {
+        if self.agents[agent].running.get(&effect) == Some(&token) {
+            self.agents[agent].boot += 1;
+            self.agent_dies(agent);
+        }
+    }
+
+    /// The machine is switched off, and somebody switches it on again later.
+    fn agent_goes_off(&mut self, agent: usize, effect: EffectId) {
+        self.check_left(agent, effect);
+        let state = &mut self.agents[agent];
+        if state.disk.plans.get(&effect) != Some(&state.boot) {
+            let (token, run) = (state.boot, effect.run);
+            let what = Happening::AgentCameBack { agent, boot: token, run };
+            return self.queue.plan(self.now + 1, what);
+        }
+        state.boot += 1;
+        let name = state.name.clone();
+        self.tell(&name, || "the machine goes off".into());
+        self.agent_dies(agent);
+    }
+
+    pub fn agent_came_back(&mut self, agent: usize, boot: u64, run: RunId) {
+        if self.agents[agent].boot != boot {
+            return;
+        }
+        self.agent_handles(agent, TakerInput::CameBack { run });
+        // What it told when it connected is not true any more.
+        if let Some(session) = self.agents[agent].session {
+            self.agent_loses_link(agent, session);
+            self.server_notices(agent, session);
+        }
     }
 
     fn stay_on_agent(&self, agent: usize, effect: EffectId, activity: &ActivityName) -> Stay {
@@ -286,6 +353,9 @@ impl World {
 
     /// The machine goes off or the agent is killed; it comes back after a while.
     pub fn agent_dies(&mut self, agent: usize) {
+        if !self.agents[agent].disk.plans.is_empty() && self.chance.happens(500_000) {
+            self.agents[agent].boot += 1;
+        }
         self.agent_ends(agent);
         let name = self.agents[agent].name.clone();
         self.tell(&name, || "the agent dies".into());

@@ -5,13 +5,16 @@
 //! every decision follows.
 
 use model::{Outcome, Timestamp};
-use workflow::{ActivityName, Cause, Control, Event, Kind, Place, Record, Side, Workflow};
+use workflow::{
+    ActivityName, Cause, Control, Event, Kind, Place, Record, Remaining, Side, Workflow,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Server,
     Nowhere(u32),
     Target,
+    Back(u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,9 @@ struct Active {
 struct Judge<'w> {
     workflow: &'w Workflow,
     at: At,
+    epoch: u32,
+    /// Ended as the last one, and switches the machine off.
+    is_off: bool,
     stage: Stage,
     pass: u32,
     visits: u32,
@@ -51,6 +57,8 @@ pub fn check(workflow: &Workflow, records: &[Record]) -> Result<(), String> {
     let mut judge = Judge {
         workflow,
         at: At::Server,
+        epoch: 0,
+        is_off: false,
         stage: Stage::Before,
         pass: 1,
         visits: 0,
@@ -76,7 +84,7 @@ impl Judge<'_> {
     fn take(&mut self, record: &Record) -> Result<(), String> {
         must(self.stage != Stage::Over, "the run had ended")?;
         // Clocks are compared on one machine only.
-        let is_handed = matches!(record, Record::Taken { .. });
+        let is_handed = matches!(record, Record::Taken { .. } | Record::Regained { .. });
         let is_ordered = self.clock.is_none_or(|clock| clock <= record.at());
         let is_foreign = matches!(record, Record::Closed { outcome: Outcome::Lost, .. });
         must(is_ordered || is_handed || is_foreign, "time went back")?;
@@ -85,6 +93,13 @@ impl Judge<'_> {
             let is_allowed = matches!(record, Record::Taken { .. } | Record::Closed { .. });
             must(is_allowed, "nobody owns the run")?;
         }
+        if matches!(self.at, At::Back(_)) {
+            let is_allowed = matches!(record, Record::Regained { .. } | Record::Closed { .. });
+            must(is_allowed, "it is being given back")?;
+        }
+        let was_off = std::mem::take(&mut self.is_off);
+        let is_given_back = matches!(record, Record::Returning { .. }) || is_foreign;
+        must(!was_off || is_given_back, "it was to be given back")?;
         match record {
             Record::Opened { place, .. } => self.open(*place),
             Record::Began { visit, activity, by, at, until, deadline } => {
@@ -122,33 +137,54 @@ impl Judge<'_> {
                 }
                 Ok(())
             }
-            Record::Giving { .. } | Record::Taken { .. } => self.hand_over(record),
+            Record::Giving { .. }
+            | Record::Taken { .. }
+            | Record::Returning { .. }
+            | Record::Regained { .. } => self.hand_over(record, was_off),
             Record::Closed { outcome, .. } => self.close(*outcome),
         }
     }
 
-    fn hand_over(&mut self, record: &Record) -> Result<(), String> {
+    fn hand_over(&mut self, record: &Record, was_off: bool) -> Result<(), String> {
         match record {
             Record::Giving { epoch, .. } => {
                 must(self.at == At::Server && self.stage == Stage::Going, "it is not here")?;
                 let is_for_target =
                     |name: &ActivityName| self.kind(name).is_some_and(|k| k.side() == Side::Target);
                 must(self.tokens.iter().any(|(to, _)| is_for_target(to)), "nothing is for it")?;
+                must(epoch.0 > self.epoch, "the epoch is an old one")?;
+                self.epoch = epoch.0;
                 self.at = At::Nowhere(epoch.0);
                 Ok(())
             }
             Record::Taken { epoch, remaining, at } => {
                 must(self.at == At::Nowhere(epoch.0), "it was not given so")?;
                 self.at = At::Target;
-                for rest in remaining {
-                    for active in self.active.iter_mut().filter(|a| a.visit == rest.visit.0) {
-                        active.until = rest.until.map(|span| *at + span);
-                        active.deadline = rest.deadline.map(|span| *at + span);
-                    }
-                }
+                self.change_clocks(remaining, *at);
+                Ok(())
+            }
+            Record::Returning { epoch, .. } => {
+                must(self.at == At::Target && self.epoch == epoch.0, "it is not there")?;
+                must(was_off, "nothing switched the machine off")?;
+                self.at = At::Back(epoch.0);
+                Ok(())
+            }
+            Record::Regained { epoch, remaining, at } => {
+                must(self.at == At::Back(epoch.0), "it was not given back")?;
+                self.at = At::Server;
+                self.change_clocks(remaining, *at);
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn change_clocks(&mut self, remaining: &[Remaining], at: Timestamp) {
+        for rest in remaining {
+            for active in self.active.iter_mut().filter(|a| a.visit == rest.visit.0) {
+                active.until = rest.until.map(|span| at + span);
+                active.deadline = rest.deadline.map(|span| at + span);
+            }
         }
     }
 
@@ -207,6 +243,12 @@ impl Judge<'_> {
         let kind = self.kind(name).ok_or("there is no such activity")?;
         must(kind.side() != Side::Target || self.at == At::Target, "it is for the target")?;
         must(!self.active.iter().any(|a| &a.activity == name), "it is in progress")?;
+        let there = |a: &&Active| self.kind(&a.activity).is_some_and(|k| k.side() == Side::Target);
+        let is_busy = self.active.iter().any(|a| there(&a));
+        let mut busy = self.active.iter().filter(there).filter_map(|a| self.kind(&a.activity));
+        must(!matches!(kind, Kind::Shutdown(_)) || !is_busy, "the target is not idle")?;
+        let is_closing = busy.any(|kind| matches!(kind, Kind::Shutdown(_)));
+        must(kind.side() != Side::Target || !is_closing, "the target is shutting down")?;
         self.spend(name, by)
     }
 
@@ -271,6 +313,8 @@ impl Judge<'_> {
         if *event == Event::Timeout {
             must(is_due(active.deadline), "its time is not over")?;
         }
+        let is_off = self.kind(&active.activity).is_some_and(Kind::powers_off);
+        self.is_off = is_off && *event == Event::Ok && self.at == At::Target && self.epoch > 0;
         self.fire(&active.activity, event);
         Ok(())
     }

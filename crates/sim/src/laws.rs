@@ -66,6 +66,10 @@ pub fn nth(state: &State, effect: EffectId, activity: &ActivityName) -> u32 {
     state.path().iter().filter(is_same).count() as u32
 }
 
+fn is_end(record: &Record) -> bool {
+    matches!(record, Record::Closed { .. })
+}
+
 fn has_begun(records: &[Record], wanted: Visit) -> bool {
     records
         .iter()
@@ -132,29 +136,60 @@ impl World {
     fn check_prefix(&mut self, agent: usize, run: RunId) {
         let Some(row) = self.server.db.runs.get(&run) else { return };
         let ours = &row.ledger;
-        let is_away = ours.records.iter().any(|r| matches!(r, Record::Taken { .. }));
+        let hands = |r: &&Record| matches!(r, Record::Taken { .. } | Record::Regained { .. });
+        let last = ours.records.iter().rfind(hands);
+        let is_away = matches!(last, Some(Record::Taken { .. }));
+        let is_back = matches!(last, Some(Record::Regained { .. }));
         let is_closed_here = matches!(
             ours.records.last(),
             Some(Record::Closed { outcome: Outcome::Lost | Outcome::Refused, .. })
         );
-        if !is_away || is_closed_here {
+        if !(is_away || is_back) || is_closed_here {
             return;
         }
         let name = &self.agents[agent].name;
         let text = match self.agents[agent].disk.runs.get(&run) {
+            None if is_back && ours.records.last().is_some_and(is_end) => return,
             None => format!("{name}: the server has records of a run that its agent does not keep"),
-            Some((_, theirs)) if theirs.frames.len() < ours.frames.len() => {
+            Some((_, theirs)) if is_away && theirs.frames.len() < ours.frames.len() => {
                 format!("{name}: the server has records that its agent does not have")
             }
-            Some((_, theirs))
-                if theirs.frames[ours.frames.len() - 1]
-                    != *ours.frames.last().unwrap_or(&Vec::new()) =>
-            {
+            Some((_, theirs)) => {
+                let both = theirs.frames.len().min(ours.frames.len());
+                if theirs.frames[..both].last() == ours.frames[..both].last() {
+                    return;
+                }
                 format!("{name}: the server's journal is not the agent's")
             }
-            Some(_) => return,
         };
         self.laws.broke(text);
+    }
+
+    /// A Shutdown begins when nothing else is in progress on its machine for this run.
+    pub fn check_alone(&mut self, agent: usize, effect: EffectId) {
+        let held = self.agents[agent].taker.as_ref();
+        let run = held.and_then(|taker| taker.runs().find(|(p, _)| p.run == effect.run));
+        let others = run.map_or(0, |(_, run)| {
+            let of_target = |name: &ActivityName| {
+                let found = self.workflow.activities.get(name);
+                found.is_some_and(|found| found.kind.side() == Side::Target)
+            };
+            let others =
+                run.state().in_progress().iter().filter(|(visit, _)| **visit != effect.visit);
+            others.filter(|(_, progress)| of_target(&progress.activity)).count()
+        });
+        if others > 0 {
+            self.laws.broke(format!("{effect} shuts down while {others} activities go on there"));
+        }
+    }
+
+    /// The machine goes off only when its agent does nothing more for the run.
+    pub fn check_left(&mut self, agent: usize, effect: EffectId) {
+        let held = self.agents[agent].taker.as_ref();
+        let run = held.and_then(|taker| taker.runs().find(|(p, _)| p.run == effect.run));
+        if run.is_some_and(|(_, run)| run.is_acting()) {
+            self.laws.broke(format!("{effect} switches off, but the run was not given back"));
+        }
     }
 
     /// A suspended deployment begins nothing.

@@ -69,6 +69,13 @@ fn foresee(workflow: &Workflow, oracle: &Oracle, computer: u32, stay: &Stay) -> 
         let is_cut = activity.timeout.is_some_and(|timeout| timeout < lasts);
         return Some(if is_cut { Event::Timeout } else { Event::Ok });
     }
+    if let Kind::Choose { value } = &activity.kind {
+        let event = value.source().trim().parse().ok();
+        return Some(event.filter(|e| matches!(e, Event::Named(_))).unwrap_or(Event::Error));
+    }
+    if let (Kind::Shutdown(_), Some(_)) = (&activity.kind, activity.timeout) {
+        return None;
+    }
     let (event, lasts) = oracle.fate(workflow, computer, stay);
     let is_cut = activity.timeout.is_some_and(|timeout| timeout <= lasts);
     Some(if is_cut { Event::Timeout } else { event })

@@ -36,6 +36,8 @@ pub enum Happening {
     AgentHears { agent: usize, session: u64, message: Box<ToAgent> },
     AgentHearsLate { agent: usize, message: Box<ToAgent> },
     AgentLosesLink { agent: usize, session: u64 },
+    AgentRestarts { agent: usize, token: u64, effect: EffectId },
+    AgentCameBack { agent: usize, boot: u64, run: RunId },
     AgentIsDone { agent: usize, token: u64, effect: EffectId, report: Report, is_own: bool },
     ServerStarts,
     ServerWakes { at: i64 },
@@ -176,6 +178,12 @@ impl World {
             Happening::AgentLosesLink { agent, session } => self.agent_loses_link(agent, session),
             Happening::AgentIsDone { agent, token, effect, report, is_own } => {
                 self.agent_is_done(agent, token, effect, report, is_own);
+            }
+            Happening::AgentRestarts { agent, token, effect } => {
+                self.agent_restarts(agent, token, effect);
+            }
+            Happening::AgentCameBack { agent, boot, run } => {
+                self.agent_came_back(agent, boot, run);
             }
             Happening::ServerStarts => self.server_starts(),
             Happening::ServerWakes { at } => self.server_wakes(at),

@@ -126,6 +126,7 @@ impl Player {
                 Order::Begin { activity, side, .. } => format!("begin {activity} ({side:?})"),
                 Order::Recover { activity, .. } => format!("recover {activity}"),
                 Order::Interrupt { effect, .. } => format!("interrupt {}", effect.visit),
+                Order::PowerOff { effect } => format!("power off {}", effect.visit),
             };
             let _ = writeln!(self.told, "      -> {text}");
         }

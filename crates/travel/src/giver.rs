@@ -199,8 +199,14 @@ struct Given {
     reach: Reach,
     run: Run,
     chain: Chain,
-    /// The journal until the agent has taken the run, for the hand-over.
+    /// The journal that the agent has not, until it has taken the run: for the hand-over.
     frames: Vec<Vec<u8>>,
+    /// Where the journal stood when the agent gave the run back; it holds so much of it.
+    returned: Option<Chain>,
+    /// The session in which the machine is about to go off, so that nothing is given there.
+    leaves_in: Option<u64>,
+    /// What its agent held when it connected, and whether it was leaving then.
+    held: Option<(u64, bool)>,
     /// People's orders that the run's journal does not show yet.
     wanted: Vec<(u64, Control, Timestamp)>,
     takes_slot: bool,
@@ -387,6 +393,9 @@ impl Giver {
                 run,
                 chain: Chain::new(target.run),
                 frames: Vec::new(),
+                returned: None,
+                leaves_in: None,
+                held: None,
                 wanted: Vec::new(),
                 takes_slot: false,
                 diverged: None,
@@ -463,7 +472,7 @@ impl Giver {
                 self.step(id, Input::Control { number, control }, now);
             }
             Owner::Server => self.step(id, Input::Control { number, control }, now),
-            Owner::Giving(_) | Owner::Target(_) => {
+            Owner::Giving(_) | Owner::Target(_) | Owner::Returning(_) => {
                 given.wanted.push((number, control, now));
                 self.send_wanted(id);
             }
@@ -525,8 +534,20 @@ impl Giver {
     fn after(&mut self, id: RunId, now: Timestamp) {
         self.pump(id, now);
         let Some(given) = self.runs.get_mut(&id) else { return };
-        if given.run.wants_target() && self.links.contains_key(&given.computer) {
-            let epoch = Epoch(1);
+        if let Owner::Returning(_) = given.run.state().owner() {
+            given.returned = Some(given.chain);
+            given.frames = Vec::new();
+            let ordered = std::mem::take(&mut given.wanted).into_iter();
+            let controls = ordered.map(|(number, control, _)| (number, control)).collect();
+            // It is being given back, so there is nothing to refuse.
+            let _ = given.run.handle(Input::Regain { controls }, now);
+            self.pump(id, now);
+        }
+        let Some(given) = self.runs.get_mut(&id) else { return };
+        let link = self.links.get(&given.computer);
+        let is_there = link.is_some_and(|link| given.leaves_in != Some(link.session));
+        if given.run.wants_target() && is_there {
+            let epoch = Epoch(given.run.state().epoch().0 + 1);
             if given.run.handle(Input::Give { epoch }, now).is_ok() {
                 self.pump(id, now);
                 self.send_give(id, now);

@@ -21,7 +21,9 @@ pub struct Give {
     pub variables: Arc<BTreeMap<String, String>>,
     /// What the definition needs kept secret, by name, sealed to this agent.
     pub secrets: BTreeMap<String, Vec<u8>>,
-    /// The journal so far; its last record is this giving.
+    /// Frames that the agent holds already, of a run that it once gave back.
+    pub first: u64,
+    /// The journal from there on; its last record is this giving.
     pub frames: Vec<Vec<u8>>,
     /// What is left of the times of what is in progress.
     pub remaining: Vec<Remaining>,
@@ -34,6 +36,8 @@ pub struct Holding {
     pub epoch: Epoch,
     pub frames: u64,
     pub head: Digest,
+    /// It has given the run back, and its machine is about to go off.
+    pub is_leaving: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

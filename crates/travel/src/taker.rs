@@ -9,7 +9,7 @@ mod take;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use model::{ComputerId, DeploymentId, Digest, Facts, RunId, Timestamp};
+use model::{ComputerId, DeploymentId, Digest, Facts, RunId, Span, Timestamp};
 use trust::{Granted, Presented, Recipient, Spending, Spent, TrustDocument, Use, VerifyingKey};
 use workflow::journal::{Chain, Recovered};
 use workflow::{
@@ -19,6 +19,8 @@ use workflow::{
 
 use crate::{Give, Holding, REPEAT_AFTER, ToAgent, ToServer};
 
+/// How long a machine that is to be switched off waits for the server to have the run.
+const LEAVE_WITHIN: Span = Span::from_secs(60);
 /// Runs not held for which orders are remembered.
 const EARLY_MAX: usize = 1_000;
 
@@ -73,6 +75,11 @@ pub enum TakerInput {
         effect: EffectId,
         report: Report,
     },
+    /// The machine was started anew since it was to be switched off for this run, or it cannot be
+    /// switched off.
+    CameBack {
+        run: RunId,
+    },
     Tick,
 }
 
@@ -114,6 +121,11 @@ pub enum TakerOrder {
     Interrupt {
         effect: EffectId,
     },
+    /// Switch the machine off, unless it was started anew since that was prepared; tell
+    /// [`TakerInput::CameBack`] when it is on nevertheless.
+    PowerOff {
+        effect: EffectId,
+    },
     /// For this machine's log: what was refused or went wrong, and why.
     Note {
         run: RunId,
@@ -138,6 +150,24 @@ struct Held {
     is_fenced: bool,
     is_over: bool,
     end_by: Option<Timestamp>,
+    leaving: Option<Leaving>,
+}
+
+/// The machine goes off, once the server has the run again or has not answered for a while.
+#[derive(Debug, Clone, Copy)]
+struct Leaving {
+    effect: EffectId,
+    at: Timestamp,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The server has yet to say that it has everything.
+    Telling,
+    Ordered,
+    /// It is on again.
+    Back,
 }
 
 #[derive(Debug)]
@@ -154,6 +184,8 @@ pub struct Taker {
     /// must not be taken.
     refused: BTreeSet<(RunId, Epoch)>,
     repeat_at: Timestamp,
+    /// When it was last told something.
+    now: Timestamp,
     writes: VecDeque<TakerWrite>,
     orders: VecDeque<TakerOrder>,
 }
@@ -177,6 +209,7 @@ impl Taker {
             early: BTreeMap::new(),
             refused: BTreeSet::new(),
             repeat_at: Timestamp::EPOCH,
+            now: Timestamp::EPOCH,
             writes: VecDeque::new(),
             orders: VecDeque::new(),
         };
@@ -221,6 +254,7 @@ impl Taker {
             is_fenced: false,
             is_over,
             end_by,
+            leaving: None,
         };
         self.runs.insert(run_id, held);
         Ok(())
@@ -252,9 +286,10 @@ impl Taker {
     pub fn holdings(&self) -> Vec<Holding> {
         let holding = |held: &Held| Holding {
             run: held.package.run,
-            epoch: held.package.epoch,
+            epoch: held.run.state().epoch(),
             frames: held.chain.frames(),
             head: held.chain.head(),
+            is_leaving: held.leaving.is_some_and(|leaving| leaving.stage != Stage::Back),
         };
         self.runs.values().map(holding).collect()
     }
@@ -267,6 +302,7 @@ impl Taker {
     pub fn handle(&mut self, input: TakerInput, now: Timestamp) {
         // A clock that was set back must not put repetitions off.
         self.repeat_at = self.repeat_at.min(now + REPEAT_AFTER);
+        self.now = now;
         match input {
             TakerInput::Linked => self.link(now),
             TakerInput::Unlinked => self.is_linked = false,
@@ -274,6 +310,7 @@ impl Taker {
             TakerInput::Ended { effect, report } => {
                 self.step(effect.run, Input::Ended { effect, report }, now);
             }
+            TakerInput::CameBack { run } => self.came_back(run),
             TakerInput::Tick => self.tick(now),
         }
     }
@@ -292,7 +329,9 @@ impl Taker {
         let of_run = |held: &Held| {
             let limit = held.end_by.filter(|_| is_going(&held.run));
             let timer = held.run.poll_timeout().map(|(at, _)| at);
-            [limit, timer].into_iter().flatten().min()
+            let leave = held.leaving.filter(|leaving| leaving.stage == Stage::Telling);
+            let leave = leave.map(|leaving| leaving.at);
+            [limit, timer, leave].into_iter().flatten().min()
         };
         let repeat = (self.is_linked && !self.runs.is_empty()).then_some(self.repeat_at);
         self.runs.values().filter_map(of_run).chain(repeat).min()
@@ -311,6 +350,7 @@ impl Taker {
     fn tick(&mut self, now: Timestamp) {
         let due: Vec<RunId> = self.runs.keys().copied().collect();
         for run in due {
+            self.leave(run, |leaving| leaving.at <= now);
             let Some(held) = self.runs.get_mut(&run) else { continue };
             if held.run.poll_timeout().is_some_and(|(at, _)| at <= now) {
                 self.step(run, Input::Tick, now);
@@ -341,6 +381,8 @@ impl Taker {
 
     fn hear(&mut self, message: ToAgent, now: Timestamp) {
         match message {
+            // It is given again when this machine is back.
+            ToAgent::Give(_) if self.is_leaving() => {}
             ToAgent::Give(give) => self.take(*give, now),
             ToAgent::Acked { run, frames } => self.acknowledged(run, frames, false),
             ToAgent::Resend { run, from } => self.acknowledged(run, from, true),
@@ -366,17 +408,46 @@ impl Taker {
             return;
         }
         held.acked = held.acked.max(frames);
+        let has_all = frames == held.chain.frames();
         if held.sent.is_none() || send {
             held.sent = Some(frames);
             self.send_frames(run, false);
             self.ask_again(run);
         }
+        self.leave(run, |_| has_all);
     }
 
     fn forget(&mut self, run: RunId) {
-        if self.runs.get(&run).is_some_and(|held| held.run.state().outcome().is_some()) {
+        let is_leaving = |leaving: Leaving| leaving.stage != Stage::Back;
+        let may_go = |held: &Held| {
+            let is_away = !held.run.is_acting() && !held.leaving.is_some_and(is_leaving);
+            held.run.state().outcome().is_some() || is_away
+        };
+        if self.runs.get(&run).is_some_and(may_go) {
             self.drop_run(run);
         }
+    }
+
+    /// Orders the machine off when a run has prepared it and it is time.
+    fn leave(&mut self, run: RunId, is_time: impl FnOnce(&Leaving) -> bool) {
+        let leaving = self.runs.get_mut(&run).and_then(|held| held.leaving.as_mut());
+        if let Some(leaving) = leaving.filter(|leaving| leaving.stage == Stage::Telling)
+            && is_time(leaving)
+        {
+            leaving.stage = Stage::Ordered;
+            self.orders.push_back(TakerOrder::PowerOff { effect: leaving.effect });
+        }
+    }
+
+    fn came_back(&mut self, run: RunId) {
+        let leaving = self.runs.get_mut(&run).and_then(|held| held.leaving.as_mut());
+        leaving.into_iter().for_each(|leaving| leaving.stage = Stage::Back);
+    }
+
+    /// Whether this machine is about to go off.
+    pub fn is_leaving(&self) -> bool {
+        let mut leaving = self.runs.values().filter_map(|held| held.leaving);
+        leaving.any(|leaving| leaving.stage != Stage::Back)
     }
 
     fn drop_run(&mut self, run: RunId) {
@@ -390,8 +461,8 @@ impl Taker {
         let text = "the server closed this run without this machine; it ends here".to_owned();
         self.orders.push_back(TakerOrder::Note { run, text });
         self.step(run, Input::Control { number: u64::MAX, control: Control::Abort }, now);
-        let held = self.runs.get(&run);
-        if held.is_some_and(|held| held.run.state().outcome().is_some()) {
+        let is_idle = |held: &Held| held.run.state().outcome().is_some() || !held.run.is_acting();
+        if self.runs.get(&run).is_some_and(is_idle) {
             self.drop_run(run);
         }
     }
@@ -435,6 +506,11 @@ impl Taker {
                     TakerOrder::Send(ToServer::Cancel { effect })
                 }
                 Order::Interrupt { effect, .. } => TakerOrder::Interrupt { effect },
+                Order::PowerOff { effect } => {
+                    let at = if self.is_linked { self.now + LEAVE_WITHIN } else { self.now };
+                    held.leaving = Some(Leaving { effect, at, stage: Stage::Telling });
+                    continue;
+                }
             };
             self.orders.push_back(order);
         }
@@ -458,7 +534,7 @@ impl Taker {
             return;
         }
         held.sent = Some(held.chain.frames());
-        let epoch = held.package.epoch;
+        let epoch = held.run.state().epoch();
         self.orders.push_back(TakerOrder::Send(ToServer::Frames { run, epoch, first, frames }));
     }
 
@@ -493,7 +569,7 @@ impl Taker {
 }
 
 fn is_going(run: &Run) -> bool {
-    matches!(run.state().phase(), Phase::Going | Phase::Retrying { .. })
+    run.is_acting() && matches!(run.state().phase(), Phase::Going | Phase::Retrying { .. })
 }
 
 /// `deployment.*`: only what the warrant or the hashed definition says.

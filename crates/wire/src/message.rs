@@ -277,6 +277,7 @@ fn put_hello(hello: Hello) -> PbHello {
         epoch: held.epoch.0,
         frames: held.frames,
         head: held.head.as_bytes().to_vec(),
+        is_leaving: held.is_leaving,
     };
     PbHello {
         protocol_min: hello.protocols.min,
@@ -298,6 +299,7 @@ fn read_hello(hello: PbHello) -> Result<Hello, MessageError> {
             epoch: Epoch(held.epoch),
             frames: held.frames,
             head: Digest::from_bytes(array(&held.head, "head")?),
+            is_leaving: held.is_leaving,
         })
     };
     Ok(Hello {
@@ -353,6 +355,7 @@ fn put_give(give: Give) -> PbGive {
         definition: give.definition.to_vec(),
         variables: give.variables.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         secrets: give.secrets.into_iter().collect(),
+        first: give.first,
         frames: give.frames,
         remaining: give.remaining.into_iter().map(remaining).collect(),
     }
@@ -374,6 +377,7 @@ fn read_give(give: PbGive) -> Result<Give, MessageError> {
         definition: give.definition.into(),
         variables: Arc::new(give.variables.into_iter().collect::<BTreeMap<_, _>>()),
         secrets: give.secrets.into_iter().collect(),
+        first: give.first,
         frames: give.frames,
         remaining: give.remaining.into_iter().map(remaining).collect(),
     })

@@ -32,7 +32,13 @@ fn from_agents() -> Vec<FromAgent> {
             boot_id: "boot".into(),
             facts: facts(),
             trust_number: 2,
-            holdings: vec![Holding { run: run(), epoch: Epoch(1), frames: 4, head }],
+            holdings: vec![Holding {
+                run: run(),
+                epoch: Epoch(1),
+                frames: 4,
+                head,
+                is_leaving: true,
+            }],
         }),
         FromAgent::Enroll(Enroll {
             protocols: Protocols::OURS,
@@ -86,6 +92,7 @@ fn from_servers() -> Vec<FromServer> {
             definition: Arc::from([5u8].as_slice()),
             variables: Arc::new(facts()),
             secrets: BTreeMap::from([("password".into(), vec![9])]),
+            first: 7,
             frames: vec![vec![6]],
             remaining: vec![remaining],
         }))),

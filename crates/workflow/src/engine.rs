@@ -46,6 +46,9 @@ pub enum Input {
     Fail { reason: String },
     /// The run shall be given to the target's agent.
     Give { epoch: Epoch },
+    /// The server has the run that the agent has given back; `controls` is what people have ordered
+    /// of it since it was given away.
+    Regain { controls: Vec<(u64, Control)> },
     /// The agent takes the run; `remaining` is what the giver says is left of each visit's times,
     /// `controls` what people have ordered of the run since it was given away.
     Take { epoch: Epoch, remaining: Vec<Remaining>, controls: Vec<(u64, Control)> },
@@ -61,6 +64,8 @@ pub enum Order {
     Recover { effect: EffectId, activity: ActivityName },
     /// End the effect and all it started, then report it ended.
     Interrupt { effect: EffectId, side: Side },
+    /// Switch the machine off, unless it was started anew since that was prepared.
+    PowerOff { effect: EffectId },
 }
 
 /// What a run waits for, as people are shown it.
@@ -119,6 +124,12 @@ impl Run {
         let (records, orders) = (VecDeque::new(), VecDeque::new());
         let is_reopened = false;
         let mut run = Self { id, here, workflow, base, state, records, orders, is_reopened };
+        if let (Place::Target, Owner::Returning(_), Some(visit)) =
+            (here, run.state.owner(), run.state.leaving())
+        {
+            let effect = run.effect(visit);
+            run.orders.push_back(Order::PowerOff { effect });
+        }
         if run.is_acting() && *run.state.phase() != Phase::NotOpened {
             run.is_reopened = run.state.outcome().is_none();
             run.order_again();
@@ -142,7 +153,7 @@ impl Run {
     pub fn is_acting(&self) -> bool {
         match (self.state.owner(), self.here) {
             (Owner::Server, Place::Server) | (Owner::Target(_), Place::Target) => true,
-            (Owner::Giving(_) | Owner::Server | Owner::Target(_), _) => {
+            (Owner::Giving(_) | Owner::Server | Owner::Target(_) | Owner::Returning(_), _) => {
                 self.here == Place::Target && *self.state.phase() == Phase::NotOpened
             }
         }
@@ -197,10 +208,24 @@ impl Run {
             self.is_reopened = false;
         }
         // The run goes by the clock of the machine that has it, so only there it never goes back.
-        let now = if let Input::Take { .. } = input { now } else { now.max(self.state.clock()) };
+        let changes_hands = matches!(input, Input::Take { .. } | Input::Regain { .. });
+        let now = if changes_hands { now } else { now.max(self.state.clock()) };
+        if self.is_acting() {
+            // Its owner died between the two records.
+            self.leave(now)?;
+        }
         match input {
             Input::Take { epoch, remaining, controls } => {
                 self.write(Record::Taken { epoch, remaining, at: now })?;
+                for (number, control) in controls {
+                    self.control(number, control, now)?;
+                }
+                self.order_again();
+            }
+            Input::Regain { controls } => {
+                let Owner::Returning(epoch) = self.state.owner() else { return Ok(()) };
+                let remaining = self.remaining(self.state.clock());
+                self.write(Record::Regained { epoch, remaining, at: now })?;
                 for (number, control) in controls {
                     self.control(number, control, now)?;
                 }
@@ -341,8 +366,28 @@ impl Run {
         if let Some(event) = &progress.stopping {
             report.event = event.clone();
         }
-        let report = told(report, self.workflow.activities.get(&progress.activity));
-        self.write(Record::Ended { visit: effect.visit, report, at: now })
+        let activity = self.workflow.activities.get(&progress.activity);
+        let is_off = activity.is_some_and(|found| found.kind.powers_off())
+            && progress.stopping.is_none()
+            && report.event == Event::Ok;
+        let report = told(report, activity);
+        self.write(Record::Ended { visit: effect.visit, report, at: now })?;
+        if is_off && self.state.leaving().is_none() {
+            // Nobody gave the run here, so there is nobody to give it back to.
+            self.orders.push_back(Order::PowerOff { effect });
+        }
+        self.leave(now)
+    }
+
+    /// The machine goes off: the run goes back to the server before.
+    fn leave(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        let (Some(visit), Owner::Target(epoch)) = (self.state.leaving(), self.state.owner()) else {
+            return Ok(());
+        };
+        self.write(Record::Returning { epoch, visit, at: now })?;
+        let effect = self.effect(visit);
+        self.orders.push_back(Order::PowerOff { effect });
+        Ok(())
     }
 
     fn control(&mut self, number: u64, control: Control, now: Timestamp) -> Result<(), Impossible> {
@@ -361,6 +406,9 @@ impl Run {
     }
 
     fn strike_timers(&mut self, now: Timestamp) -> Result<(), Impossible> {
+        if !self.is_acting() {
+            return Ok(());
+        }
         let due: Vec<(Visit, Event)> = self
             .state
             .in_progress()

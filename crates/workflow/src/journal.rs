@@ -209,6 +209,12 @@ fn encode(record: &Record) -> Vec<u8> {
         Record::Taken { epoch, remaining, .. } => {
             out.u8(11).u32(epoch.0).list(remaining, put_remaining);
         }
+        Record::Returning { epoch, visit, .. } => {
+            out.u8(13).u32(epoch.0).u32(visit.0);
+        }
+        Record::Regained { epoch, remaining, .. } => {
+            out.u8(14).u32(epoch.0).list(remaining, put_remaining);
+        }
         Record::Closed { outcome, reason, .. } => {
             out.u8(12)
                 .text(outcome.as_str())
@@ -273,6 +279,16 @@ fn decode(from: &mut Reader<'_>) -> Result<Record, CodecError> {
         12 => Record::Closed {
             outcome: read_outcome(from)?,
             reason: from.option(Reader::text)?,
+            at: from.time()?,
+        },
+        13 => Record::Returning {
+            epoch: Epoch(from.u32()?),
+            visit: read_visit(from)?,
+            at: from.time()?,
+        },
+        14 => Record::Regained {
+            epoch: Epoch(from.u32()?),
+            remaining: from.list(read_remaining)?,
             at: from.time()?,
         },
         _ => return Err(CodecError("unknown kind of record")),

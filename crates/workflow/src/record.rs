@@ -196,6 +196,19 @@ pub enum Record {
         remaining: Vec<Remaining>,
         at: Timestamp,
     },
+    /// The machine is about to be switched off by `visit`: the agent gives the run back, and from
+    /// here on does nothing for it.
+    Returning {
+        epoch: Epoch,
+        visit: Visit,
+        at: Timestamp,
+    },
+    /// The server owns the run again.
+    Regained {
+        epoch: Epoch,
+        remaining: Vec<Remaining>,
+        at: Timestamp,
+    },
     /// The run has ended; nothing follows.
     Closed {
         outcome: Outcome,
@@ -226,6 +239,8 @@ impl Record {
             | Self::Controlled { at, .. }
             | Self::Giving { at, .. }
             | Self::Taken { at, .. }
+            | Self::Returning { at, .. }
+            | Self::Regained { at, .. }
             | Self::Closed { at, .. } => *at,
         }
     }
@@ -244,6 +259,8 @@ impl Record {
             Self::Controlled { .. } => "controlled",
             Self::Giving { .. } => "giving",
             Self::Taken { .. } => "taken",
+            Self::Returning { .. } => "returning",
+            Self::Regained { .. } => "regained",
             Self::Closed { .. } => "closed",
         }
     }

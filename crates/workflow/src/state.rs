@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use model::{Outcome, Timestamp};
 
-use crate::record::{Cause, Control, Epoch, Outputs, Place, Record, Report, RunAs, Visit};
+use crate::record::{
+    Cause, Control, Epoch, Outputs, Place, Record, Remaining, Report, RunAs, Visit,
+};
 use crate::{ActivityName, Event, Impersonate, Kind, Side, Workflow};
 
 /// Records a run may have, so that a loop cannot fill a disk.
@@ -31,6 +33,8 @@ pub enum Owner {
     /// Given away, not yet known to be taken: nobody acts.
     Giving(Epoch),
     Target(Epoch),
+    /// Given back, the server has not said that it has it: nobody acts.
+    Returning(Epoch),
 }
 
 /// How far a run is.
@@ -105,6 +109,10 @@ impl Step {
 pub struct State {
     phase: Phase,
     owner: Owner,
+    /// Of the latest hand-over.
+    epoch: Epoch,
+    /// What switched the machine off, or is about to.
+    leaving: Option<Visit>,
     is_suspended: bool,
     is_aborted: bool,
     attempt: u32,
@@ -129,6 +137,8 @@ impl Default for State {
         Self {
             phase: Phase::NotOpened,
             owner: Owner::Server,
+            epoch: Epoch(0),
+            leaving: None,
             is_suspended: false,
             is_aborted: false,
             attempt: 1,
@@ -154,6 +164,16 @@ impl State {
 
     pub fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// The number of the latest hand-over.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The Shutdown that switches the machine off now, until the server has the run again.
+    pub fn leaving(&self) -> Option<Visit> {
+        self.leaving
     }
 
     pub fn is_suspended(&self) -> bool {
@@ -249,11 +269,26 @@ impl State {
         self.records += 1;
         // At a hand-over the run changes clocks.
         self.clock = match record {
-            Record::Taken { at, .. } => *at,
+            Record::Taken { at, .. } | Record::Regained { at, .. } => *at,
             _ => self.clock.max(record.at()),
         };
         self.fold(workflow, record.clone());
         Ok(())
+    }
+
+    /// Whether something is in progress on the target.
+    pub(crate) fn is_target_busy(&self, workflow: &Workflow) -> bool {
+        self.progress_of(workflow).any(|kind| kind.side() == Side::Target)
+    }
+
+    /// Whether the target is being restarted or switched off.
+    pub(crate) fn is_shutting_down(&self, workflow: &Workflow) -> bool {
+        self.progress_of(workflow).any(|kind| matches!(kind, Kind::Shutdown(_)))
+    }
+
+    fn progress_of<'w>(&self, workflow: &'w Workflow) -> impl Iterator<Item = &'w Kind> {
+        let activities = self.in_progress.values().map(|progress| &progress.activity);
+        activities.filter_map(|name| workflow.activities.get(name)).map(|found| &found.kind)
     }
 
     pub(crate) fn is_active(&self, activity: &ActivityName) -> bool {
@@ -320,20 +355,33 @@ impl State {
                     Control::Abort => self.is_aborted = true,
                 }
             }
-            Record::Giving { epoch, .. } => self.owner = Owner::Giving(epoch),
+            Record::Giving { epoch, .. } => {
+                self.owner = Owner::Giving(epoch);
+                self.epoch = epoch;
+            }
             Record::Taken { epoch, remaining, at } => {
                 self.owner = Owner::Target(epoch);
-                for rest in remaining {
-                    if let Some(progress) = self.in_progress.get_mut(&rest.visit) {
-                        progress.until = rest.until.map(|span| at + span);
-                        progress.deadline = rest.deadline.map(|span| at + span);
-                    }
-                }
+                self.go_by_another_clock(&remaining, at);
+            }
+            Record::Returning { epoch, .. } => self.owner = Owner::Returning(epoch),
+            Record::Regained { remaining, at, .. } => {
+                self.owner = Owner::Server;
+                self.leaving = None;
+                self.go_by_another_clock(&remaining, at);
             }
             Record::Closed { outcome, reason, .. } => {
                 self.phase = Phase::Closed { outcome, reason };
                 self.in_progress.clear();
                 self.arrivals.clear();
+            }
+        }
+    }
+
+    fn go_by_another_clock(&mut self, remaining: &[Remaining], now: Timestamp) {
+        for rest in remaining {
+            if let Some(progress) = self.in_progress.get_mut(&rest.visit) {
+                progress.until = rest.until.map(|span| now + span);
+                progress.deadline = rest.deadline.map(|span| now + span);
             }
         }
     }
@@ -416,7 +464,11 @@ impl State {
         let Some(progress) = self.in_progress.remove(&visit) else { return };
         self.leave(visit, report.event.clone(), report.note, at);
         if self.phase == Phase::Going {
-            let run_as = match workflow.activities.get(&progress.activity).map(|a| &a.kind) {
+            let kind = workflow.activities.get(&progress.activity).map(|found| &found.kind);
+            if self.switches_off(kind, &report.event) {
+                self.leaving = Some(visit);
+            }
+            let run_as = match kind {
                 Some(Kind::Impersonate(who)) if report.event == Event::Ok => {
                     found_user(who, &report.outputs)
                 }
@@ -426,6 +478,12 @@ impl State {
             self.variables.extend(report.variables);
             self.fire(workflow, &progress.activity, &report.event, run_as.as_ref());
         }
+    }
+
+    /// Whether the machine goes off with this end, and a server gave the run to it.
+    fn switches_off(&self, kind: Option<&Kind>, event: &Event) -> bool {
+        let was_given = matches!(self.owner, Owner::Target(epoch) if epoch.0 > 0);
+        was_given && *event == Event::Ok && kind.is_some_and(Kind::powers_off)
     }
 
     /// Owes an arrival to each activity that the transitions of `event` lead to.

@@ -158,7 +158,7 @@ fn check_orders(kind: &Kind, durable: &[Record], life: &Life) {
         life.orders.iter().fold((0, 0), |(began, recovered), order| match order {
             Order::Begin { .. } => (began + 1, recovered),
             Order::Recover { .. } => (began, recovered + 1),
-            Order::Interrupt { .. } => (began, recovered),
+            Order::Interrupt { .. } | Order::PowerOff { .. } => (began, recovered),
         });
     let expected = if is_again { (1, 0) } else { (0, 1) };
     assert_eq!((began, recovered), expected, "{}", kind.name());

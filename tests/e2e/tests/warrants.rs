@@ -115,6 +115,7 @@ impl Parts {
             proof: tree.proof(self.sent_proof_of).context("a proof")?.encode(),
             definition: definition_of(&self.sent_source)?.into(),
             variables: Arc::new(self.sent_variables.clone()),
+            first: 0,
             frames,
             remaining: Vec::new(),
             secrets: BTreeMap::new(),

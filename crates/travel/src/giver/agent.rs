@@ -56,19 +56,28 @@ impl Giver {
     /// Compares what an agent holds with what is known here.
     fn reconcile(&mut self, computer: ComputerId, holding: &Holding, now: Timestamp) {
         let run = holding.run;
-        let Some(given) = self
-            .runs
-            .get(&run)
-            .filter(|given| given.computer == computer && given.reach == Reach::Agent)
-        else {
+        let session = self.links.get(&computer).map(|link| link.session);
+        let is_its = |given: &&mut Given| given.computer == computer && given.reach == Reach::Agent;
+        let Some(given) = self.runs.get_mut(&run).filter(is_its) else {
             self.look_up(computer, run);
             return;
         };
+        given.held = Some((holding.frames, holding.is_leaving));
+        given.leaves_in = session.filter(|_| holding.is_leaving);
         let ours = given.chain.frames();
+        let is_ended = given.run.state().outcome().is_some();
         match given.run.state().owner() {
             _ if is_closed_here(given) => self.send(computer, ToAgent::Fenced { run }),
-            _ if given.run.state().outcome().is_some() && holding.frames == ours => {
+            _ if is_ended && holding.frames == ours => self.send(computer, ToAgent::Forget { run }),
+            // It ended here, after the agent had given it back.
+            _ if is_ended && is_held_back(given, holding) => {
                 self.send(computer, ToAgent::Forget { run });
+            }
+            Owner::Server | Owner::Giving(_) if is_held_back(given, holding) => {
+                self.agrees(run, now);
+                self.send(computer, ToAgent::Acked { run, frames: holding.frames });
+                // Where it is on its way there already.
+                self.send_give(run, now);
             }
             Owner::Giving(epoch) | Owner::Target(epoch)
                 if epoch == holding.epoch && holding.frames > ours =>
@@ -103,7 +112,7 @@ impl Giver {
     fn missing(&mut self, id: RunId, now: Timestamp) {
         let Some(given) = self.runs.get(&id) else { return };
         match given.run.state().owner() {
-            Owner::Server => {}
+            Owner::Server | Owner::Returning(_) => {}
             Owner::Giving(_) => self.send_give(id, now),
             Owner::Target(_) => {
                 let reason =
@@ -155,6 +164,11 @@ impl Giver {
             return self.send(computer, end);
         }
         let owner = given.run.state().owner();
+        let told = first + frames.len() as u64;
+        let is_returned = given.returned.is_some_and(|chain| told <= chain.frames());
+        if is_returned && !matches!(owner, Owner::Target(_)) {
+            return self.send(computer, ToAgent::Acked { run, frames: told });
+        }
         if !matches!(owner, Owner::Giving(held) | Owner::Target(held) if held == epoch) {
             return self.event(
                 "refused",
@@ -183,11 +197,22 @@ impl Giver {
             given.frames = Vec::new();
         }
         let is_over = given.run.state().outcome().is_some();
+        let is_returning = matches!(given.run.state().owner(), Owner::Returning(_));
+        if is_returning {
+            // Told of before in this session, the machine may be back already.
+            let is_leaving =
+                given.held.is_none_or(|(held, is_leaving)| held < frames || is_leaving);
+            let session = self.links.get(&computer).map(|link| link.session);
+            given.leaves_in = session.filter(|_| is_leaving);
+        }
         self.send(computer, ToAgent::Acked { run, frames });
         if is_over {
             self.send(computer, ToAgent::Forget { run });
         } else if matches!(owner, Owner::Giving(_)) {
             self.send_wanted(run);
+        }
+        if is_returning {
+            return self.after(run, now);
         }
         self.account(run, now);
     }
@@ -200,7 +225,7 @@ impl Giver {
         if length != frame.len() {
             return Err("bytes are left over behind a frame".into());
         }
-        if let Record::Giving { .. } | Record::Opened { .. } = record {
+        if let Record::Giving { .. } | Record::Opened { .. } | Record::Regained { .. } = record {
             return Err(format!("a record of the server ({}) came from the agent", record.kind()));
         }
         if let Record::Closed {
@@ -338,6 +363,7 @@ impl Giver {
             definition: permit.definition.clone(),
             variables: plan.variables.clone(),
             secrets: BTreeMap::new(),
+            first: given.returned.map_or(0, |chain| chain.frames()),
             frames: given.frames.clone(),
             remaining: given.run.remaining(now),
         };
@@ -346,6 +372,20 @@ impl Giver {
         self.send_wanted(id);
         self.send(computer, ToAgent::Give(Box::new(give)));
     }
+}
+
+/// Whether an agent holds what it once gave back, and nothing else of this run since.
+fn is_held_back(given: &Given, holding: &Holding) -> bool {
+    let Some(mut chain) = given.returned else { return false };
+    for frame in &given.frames {
+        if chain.frames() >= holding.frames {
+            break;
+        }
+        if chain.read(frame).is_err() {
+            return false;
+        }
+    }
+    chain.frames() == holding.frames && chain.head() == holding.head
 }
 
 /// The server ended the run without its agent, which must not go on with it.

@@ -210,12 +210,16 @@ fn open_run(
 ) -> Result<Given, String> {
     let mut chain = Chain::new(kept.run);
     let mut journal = Vec::with_capacity(kept.frames.len());
+    let mut returned = None;
     for frame in &kept.frames {
         let seq = chain.frames();
         let (record, length) =
             chain.read(frame).map_err(|error| format!("record {seq} of its journal: {error}"))?;
         if length != frame.len() {
             return Err(format!("record {seq} of its journal: bytes are left over"));
+        }
+        if let workflow::Record::Returning { .. } = record {
+            returned = Some(chain);
         }
         journal.push(record);
     }
@@ -224,8 +228,7 @@ fn open_run(
     let run = Run::open(kept.run, kept.reach.place(), permit.workflow.clone(), base, journal)
         .map_err(|error| error.to_string())?;
     let last_order = run.state().last_order();
-    let is_away = kept.reach == Reach::Agent
-        && matches!(run.state().owner(), Owner::Giving(_) | Owner::Target(_));
+    let is_away = kept.reach == Reach::Agent && run.state().owner() != Owner::Server;
     // Orders from before a target began anew were not for this run.
     let is_since = |record: &deployment::Record| match record {
         deployment::Record::Renewed { targets, .. } => targets.contains(&kept.computer),
@@ -245,8 +248,9 @@ fn open_run(
             _ => None,
         })
         .collect();
-    let frames =
-        if matches!(run.state().owner(), Owner::Target(_)) { Vec::new() } else { kept.frames };
+    let is_taken = matches!(run.state().owner(), Owner::Target(_));
+    let held = returned.map_or(0, |chain: Chain| chain.frames() as usize);
+    let frames = if is_taken { Vec::new() } else { kept.frames.into_iter().skip(held).collect() };
     Ok(Given {
         deployment: id,
         computer: kept.computer,
@@ -257,6 +261,9 @@ fn open_run(
         run,
         chain,
         frames,
+        returned,
+        leaves_in: None,
+        held: None,
         wanted,
         takes_slot: false,
         diverged: None,

@@ -47,6 +47,8 @@ pub enum ThereOrder {
     Recover { effect: EffectId },
     /// End it and all it started; its report follows.
     Interrupt { effect: EffectId },
+    /// Switch the machine off, as this Shutdown has prepared.
+    PowerOff { effect: EffectId },
 }
 
 impl Giver {
@@ -66,6 +68,7 @@ impl Giver {
             },
             Order::Recover { effect, .. } => ThereOrder::Recover { effect },
             Order::Interrupt { effect, .. } => ThereOrder::Interrupt { effect },
+            Order::PowerOff { effect } => ThereOrder::PowerOff { effect },
         };
         let computer = given.computer;
         self.orders.push_back(GiverOrder::There { computer, order });

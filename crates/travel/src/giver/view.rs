@@ -28,7 +28,7 @@ pub struct RunView {
     pub index: u32,
     /// `pending`, `running`, `ending`, `retrying`, `suspended`, `ended`.
     pub phase: &'static str,
-    /// `server`, `giving`, `agent`.
+    /// `server`, `giving`, `agent`, `returning`.
     pub owner: &'static str,
     pub epoch: u32,
     pub is_connected: bool,
@@ -48,9 +48,10 @@ impl Giver {
         let state = given.run.state();
         let (owner, epoch) = match state.owner() {
             _ if given.reach == Reach::Ssh => ("server", 0),
-            Owner::Server => ("server", 0),
+            Owner::Server => ("server", state.epoch().0),
             Owner::Giving(epoch) => ("giving", epoch.0),
             Owner::Target(epoch) => ("agent", epoch.0),
+            Owner::Returning(epoch) => ("returning", epoch.0),
         };
         let phase = match state.phase() {
             Phase::NotOpened => "pending",
@@ -132,6 +133,10 @@ impl Giver {
             return waiting("unreached", text, None);
         }
         match state.owner() {
+            Owner::Server if given.run.wants_target() && given.leaves_in.is_some() => {
+                let text = "the machine was switched off; goes on when it is back".into();
+                return waiting("hand_over", text, None);
+            }
             Owner::Server if given.run.wants_target() => {
                 return waiting("hand_over", "waits for its agent to connect".into(), None);
             }
@@ -148,7 +153,7 @@ impl Giver {
                 let text = format!("goes on at its machine, which is not connected{since}");
                 return waiting("offline", text, None);
             }
-            Owner::Server | Owner::Target(_) => {}
+            Owner::Server | Owner::Target(_) | Owner::Returning(_) => {}
         }
         if state.is_suspended() && state.in_progress().is_empty() {
             return waiting("suspended", "suspended by order".into(), None);

@@ -27,7 +27,9 @@ impl Giver {
         let is_there = match state.owner() {
             _ if given.reach == Reach::Ssh => true,
             Owner::Server => !given.run.wants_target() || self.links.contains_key(&given.computer),
-            Owner::Giving(_) | Owner::Target(_) => self.links.contains_key(&given.computer),
+            Owner::Giving(_) | Owner::Target(_) | Owner::Returning(_) => {
+                self.links.contains_key(&given.computer)
+            }
         };
         let takes_slot = is_open && is_there && !state.only_waits();
         if takes_slot != given.takes_slot {
@@ -38,6 +40,9 @@ impl Giver {
         let outcome = state.outcome().map(|(outcome, _)| outcome);
         let (computer, deployment) = (given.computer, given.deployment);
         let is_replaced = given.is_replaced;
+        if outcome.is_some() && given.returned.is_some() && state.owner() == Owner::Server {
+            self.send(computer, ToAgent::Forget { run: id });
+        }
         self.set_timer(id, timer);
         if let Some(outcome) = outcome.filter(|_| !is_replaced) {
             self.tell_plan(deployment, deployment::Input::Ended(computer, outcome), now);
@@ -104,7 +109,7 @@ impl Giver {
                 self.step(effect.run, Input::Ended { effect, report }, now);
             }
             Owner::Server => self.step(effect.run, Input::Ended { effect, report }, now),
-            Owner::Giving(_) | Owner::Target(_) => {
+            Owner::Giving(_) | Owner::Target(_) | Owner::Returning(_) => {
                 self.send(given.computer, ToAgent::Answer { effect, report });
             }
         }

@@ -5,15 +5,26 @@ use super::*;
 impl Taker {
     pub(super) fn take(&mut self, give: Give, now: Timestamp) {
         let (run, epoch) = (give.run, give.epoch);
-        if let Some(held) = self.runs.get_mut(&run) {
-            if held.package.epoch == epoch {
-                held.sent = Some(give.frames.len() as u64);
+        // Given back under an earlier epoch, or taken again only half when the agent died.
+        let was_given_back = |held: &Held| match held.run.state().owner() {
+            Owner::Returning(held) => held < epoch,
+            Owner::Server => true,
+            Owner::Giving(held) => held <= epoch,
+            Owner::Target(_) => false,
+        };
+        let is_open = |held: &&Held| held.run.state().outcome().is_none();
+        let is_back = self.runs.get(&run).filter(is_open).is_some_and(was_given_back);
+        if let Some(held) = self.runs.get_mut(&run).filter(|_| !is_back) {
+            if held.run.state().epoch() == epoch {
+                held.sent = Some(give.first + give.frames.len() as u64);
                 self.send_frames(run, true);
             }
             return;
         }
         let taken = if self.refused.contains(&(run, epoch)) {
             Err("it was refused before".to_owned())
+        } else if is_back {
+            self.take_again(give, now)
         } else {
             self.try_take(give, now)
         };
@@ -34,6 +45,9 @@ impl Taker {
         let granted = self.verify(&give, now)?;
         if granted.usage() == Use::Repeated {
             return Err("this run has ended here; its warrant is used up".into());
+        }
+        if give.first > 0 {
+            return Err("this machine does not hold what it once gave back of this run".into());
         }
         let workflow = Arc::new((self.parse)(&give.definition)?);
         let package = Package {
@@ -76,8 +90,48 @@ impl Taker {
             is_fenced: false,
             is_over: false,
             end_by: Some(now + granted.warrant().run_limit),
+            leaving: None,
         };
         self.hold(held, &granted.spending());
+        Ok(())
+    }
+
+    /// Takes a run again that was given back before this machine went off: what the server did
+    /// with it must continue what is kept here.
+    fn take_again(&mut self, give: Give, now: Timestamp) -> Result<(), String> {
+        self.verify(&give, now)?;
+        let Some(held) = self.runs.get(&give.run) else { return Ok(()) };
+        let known = held.frames.get(give.first as usize..).unwrap_or_default();
+        let is_continued = give.first as usize <= held.frames.len()
+            && give.frames.len() >= known.len()
+            && give.frames[..known.len()] == *known;
+        if !is_continued {
+            return Err("its journal does not continue the one that is kept here".into());
+        }
+        let (mut run, mut chain) = (held.run.clone(), held.chain);
+        let new = give.frames[known.len()..].to_vec();
+        for frame in &new {
+            let (record, length) =
+                chain.read(frame).map_err(|error| format!("its journal: {error}"))?;
+            if length != frame.len() {
+                return Err("its journal: bytes are left over".into());
+            }
+            run.adopt(&record).map_err(|error| format!("its journal: {error}"))?;
+        }
+        if run.state().owner() != Owner::Giving(give.epoch) {
+            return Err("its journal does not end with this hand-over".into());
+        }
+        let controls = self.early.remove(&give.run).unwrap_or_default().into_iter().collect();
+        let take = Input::Take { epoch: give.epoch, remaining: give.remaining, controls };
+        run.handle(take, now).map_err(|error| error.to_string())?;
+        let (id, is_linked) = (give.run, self.is_linked);
+        let Some(held) = self.runs.get_mut(&id) else { return Ok(()) };
+        held.frames.extend(new.iter().cloned());
+        (held.run, held.chain, held.leaving) = (run, chain, None);
+        held.acked = chain.frames();
+        held.sent = is_linked.then_some(chain.frames());
+        self.writes.extend(new.into_iter().map(|frame| TakerWrite::Append { run: id, frame }));
+        self.pump(id);
         Ok(())
     }
 

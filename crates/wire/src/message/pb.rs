@@ -34,6 +34,8 @@ pub struct PbHolding {
     pub frames: u64,
     #[prost(bytes = "vec", tag = "4")]
     pub head: Vec<u8>,
+    #[prost(bool, tag = "5")]
+    pub is_leaving: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -194,6 +196,8 @@ pub struct PbGive {
     pub remaining: Vec<PbRemaining>,
     #[prost(map = "string, bytes", tag = "11")]
     pub secrets: HashMap<String, Vec<u8>>,
+    #[prost(uint64, tag = "12")]
+    pub first: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -56,16 +56,21 @@ impl Run {
         }
         // What holds one arrival back holds back all others for the same activity.
         let mut held: BTreeSet<&ActivityName> = BTreeSet::new();
+        // A Shutdown that waits for the target to be idle lets nothing else begin there.
+        let mut is_leaving = false;
         let mut arrivals = self.state.arrivals().iter();
         arrivals
             .find(|arrival| {
-                !held.contains(&arrival.to) && {
-                    let can_begin = self.can_begin(&arrival.to);
-                    if !can_begin {
-                        held.insert(&arrival.to);
-                    }
-                    can_begin
+                let is_for_target = self.side(&arrival.to) == Side::Target;
+                if held.contains(&arrival.to) || (is_leaving && is_for_target) {
+                    return false;
                 }
+                let can_begin = self.can_begin(&arrival.to);
+                if !can_begin {
+                    held.insert(&arrival.to);
+                    is_leaving |= matches!(self.kind(&arrival.to), Some(Kind::Shutdown(_)));
+                }
+                can_begin
             })
             .cloned()
     }
@@ -76,7 +81,14 @@ impl Run {
             Some(Kind::Synchronization) => self.state.missing(&self.workflow, activity).is_empty(),
             _ => true,
         };
-        is_here && is_joined && !self.state.is_active(activity)
+        let is_free = match self.kind(activity) {
+            Some(Kind::Shutdown(_)) => !self.state.is_target_busy(&self.workflow),
+            Some(kind) if kind.side() == Side::Target => {
+                !self.state.is_shutting_down(&self.workflow)
+            }
+            _ => true,
+        };
+        is_here && is_joined && is_free && !self.state.is_active(activity)
     }
 
     pub(super) fn begin(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Impossible> {

@@ -50,12 +50,17 @@ impl State {
                 Err(format!("order {number} is not after {}", self.last_order))
             }
             Record::Giving { epoch, .. } => match self.owner {
-                Owner::Server if epoch.0 > 0 => Ok(()),
+                Owner::Server if *epoch > self.epoch => Ok(()),
                 _ => Err("the server does not own the run".into()),
             },
             Record::Taken { epoch, .. } => match self.owner {
                 Owner::Giving(given) if given == *epoch => Ok(()),
                 _ => Err(format!("epoch {} was not given", epoch.0)),
+            },
+            Record::Returning { epoch, visit, .. } => self.may_return(workflow, *epoch, *visit),
+            Record::Regained { epoch, .. } => match self.owner {
+                Owner::Returning(held) if held == *epoch => Ok(()),
+                _ => Err(format!("epoch {} was not given back", epoch.0)),
             },
             Record::Closed { outcome, .. } => self.may_close(workflow, *outcome),
             Record::Opened { .. } | Record::Controlled { .. } => Ok(()),
@@ -78,6 +83,25 @@ impl State {
         let is_given = matches!(self.owner, Owner::Giving(_));
         if is_given && !matches!(record, Record::Taken { .. } | Record::Closed { .. }) {
             return Err("the run is being given away".into());
+        }
+        let is_leaving = self.leaving.is_some() && matches!(self.owner, Owner::Target(_));
+        if is_leaving && !matches!(record, Record::Returning { .. } | Record::Closed { .. }) {
+            return Err("the machine goes off, so the run is given back first".into());
+        }
+        let is_returning = matches!(self.owner, Owner::Returning(_));
+        if is_returning && !matches!(record, Record::Regained { .. } | Record::Closed { .. }) {
+            return Err("the run is being given back".into());
+        }
+        Ok(())
+    }
+
+    /// An agent gives a run back only before its own Shutdown switches the machine off.
+    fn may_return(&self, workflow: &Workflow, epoch: Epoch, visit: Visit) -> Result<(), String> {
+        if self.owner != Owner::Target(epoch) || epoch.0 == 0 {
+            return Err(format!("the agent does not own it under epoch {}", epoch.0));
+        }
+        if self.leaving != Some(visit) || self.is_target_busy(workflow) {
+            return Err("nothing has just switched the machine off".into());
         }
         Ok(())
     }
@@ -103,6 +127,12 @@ impl State {
         }
         if definition.kind.side() == Side::Target && !matches!(self.owner, Owner::Target(_)) {
             return Err("the run is not on its target".into());
+        }
+        if definition.kind.side() == Side::Target && self.is_shutting_down(workflow) {
+            return Err("the target is being shut down".into());
+        }
+        if matches!(definition.kind, Kind::Shutdown(_)) && self.is_target_busy(workflow) {
+            return Err("something else is in progress on the target".into());
         }
         Ok(&definition.kind)
     }

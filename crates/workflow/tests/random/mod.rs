@@ -216,8 +216,11 @@ impl Life {
         while let Some(order) = self.run.poll_order() {
             let (Order::Begin { effect, .. }
             | Order::Recover { effect, .. }
-            | Order::Interrupt { effect, .. }) = &order;
-            self.open_effects.push(*effect);
+            | Order::Interrupt { effect, .. }
+            | Order::PowerOff { effect }) = &order;
+            if !matches!(order, Order::PowerOff { .. }) {
+                self.open_effects.push(*effect);
+            }
             self.orders.push(order);
         }
     }
