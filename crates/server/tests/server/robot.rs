@@ -105,6 +105,9 @@ impl Robot {
                     let report = Report::of(Event::Interrupted);
                     self.taker.handle(TakerInput::Ended { effect, report }, now());
                 }
+                TakerOrder::PowerOff { effect } => {
+                    self.taker.handle(TakerInput::CameBack { run: effect.run }, now());
+                }
                 TakerOrder::Note { .. } | TakerOrder::Over { .. } => {}
             }
         }
