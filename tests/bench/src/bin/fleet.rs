@@ -180,8 +180,10 @@ async fn act(taker: &mut Taker, socket: &mut Socket) -> Result<()> {
                 taker.handle(TakerInput::Ended { effect, report }, now());
             }
             TakerOrder::Note { text, .. } => bail!("noted: {text}"),
-            TakerOrder::Recover { .. } | TakerOrder::Interrupt { .. } | TakerOrder::Over { .. } => {
-            }
+            TakerOrder::Recover { .. }
+            | TakerOrder::Interrupt { .. }
+            | TakerOrder::PowerOff { .. }
+            | TakerOrder::Over { .. } => {}
         }
     }
     socket.flush().await?;
