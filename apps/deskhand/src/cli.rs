@@ -30,7 +30,7 @@ pub enum Command {
     Demo(demo::Args),
     /// Run the deployment server on this machine, or ask how it is
     Server(server::Args),
-    /// Make, look at or install the keys that machines trust
+    /// The keys that machines trust: make, install, list, change, revoke
     Keys(keys::Args),
     /// Make enrolment tokens for new machines
     Token(token::Args),

@@ -31,7 +31,6 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         return Ok(DONE);
     };
     match command {
-        Command::Keys(args) => keys::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args),
         command => {
@@ -60,7 +59,8 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Events(args) => events::run(args).await,
-        Command::Keys(_) | Command::Explain(_) | Command::Completions(_) => Ok(DONE),
+        Command::Keys(args) => keys::run(args).await,
+        Command::Explain(_) | Command::Completions(_) => Ok(DONE),
     }
 }
 

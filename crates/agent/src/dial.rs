@@ -2,15 +2,17 @@
 //!
 //! Owns the choice of the way and of pinned keys. Whichever way it goes - dialled, or a stream on a
 //! carrier that a server brought - this side is the TLS client, and a server that cannot show a
-//! pinned deployment key is nobody, whatever its certificate says otherwise.
+//! pinned deployment key is nobody, whatever its certificate says otherwise: it is asked, by nobody
+//! in particular, for the documents by which the key was changed, and left if these prove nothing.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,7 +20,9 @@ use trust::{Fingerprint, Role, SigningKey, TrustDocument};
 use wire::carry::Opener;
 use wire::tls;
 
-use crate::clock::now;
+use crate::catch_up::{self, CatchUpError};
+use crate::clock::{now, random};
+use crate::driver::Input;
 
 /// Longest wait for a connection, and again for its handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,9 +78,9 @@ pub enum DialError {
     #[error("{server} does not answer within {} s", PATIENCE.as_secs())]
     Late { server: String },
     #[error(
-        "{server}: the server presented a key that is not the pinned deployment key (another \
-         server, or a man in the middle); if the deployment's key was changed, enrol this machine \
-         with a new token"
+        "{server}: the server presented a key that is not the pinned deployment key and cannot prove \
+         that the key was changed (another server, or a man in the middle); if it is the right one, \
+         enrol this machine with a new token"
     )]
     NotPinned { server: String },
     #[error("{server} does not speak to this agent: {source}")]
@@ -85,8 +89,15 @@ pub enum DialError {
     Setup(#[from] tls::ConfigError),
 }
 
+/// How connections are secured: who is let pass, and whom to ask for.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    tls: TlsConnector,
+    name: ServerName<'static>,
+}
+
 /// Dials `server` and secures the connection under `connector`.
-pub(crate) async fn open(server: &str, connector: &TlsConnector) -> Result<Connection, DialError> {
+pub(crate) async fn open(server: &str, connector: &Connector) -> Result<Connection, DialError> {
     let late = || DialError::Late { server: server.to_owned() };
     let stream = timeout(PATIENCE, TcpStream::connect(server))
         .await
@@ -100,7 +111,7 @@ pub(crate) async fn open(server: &str, connector: &TlsConnector) -> Result<Conne
 /// Opens a stream of `carrier` and secures it under `connector`.
 pub(crate) async fn over(
     carrier: &Carrier,
-    connector: &TlsConnector,
+    connector: &Connector,
 ) -> Result<Connection, DialError> {
     let gone = || DialError::Gone { server: carrier.from.clone() };
     let opened = timeout(PATIENCE, carrier.opener.open()).await.map_err(|_| gone())?;
@@ -110,9 +121,9 @@ pub(crate) async fn over(
 async fn secure(
     server: &str,
     stream: Box<dyn Duplex>,
-    connector: &TlsConnector,
+    connector: &Connector,
 ) -> Result<Connection, DialError> {
-    let handshake = connector.connect(tls::server_name(), stream);
+    let handshake = connector.tls.connect(connector.name.clone(), stream);
     let secured = timeout(PATIENCE, handshake).await;
     let secured = secured.map_err(|_| DialError::Late { server: server.to_owned() })?;
     secured.map_err(|source| {
@@ -125,9 +136,35 @@ async fn secure(
     })
 }
 
-/// A connector that lets only servers of these deployment keys pass.
-pub(crate) fn connector(pins: &[Fingerprint], key: &SigningKey) -> Result<TlsConnector, DialError> {
-    Ok(TlsConnector::from(Arc::new(tls::agent_config(pins, key)?)))
+/// A connector that lets only servers of these deployment keys pass; the first is asked for.
+pub(crate) fn connector(pins: &[Fingerprint], key: &SigningKey) -> Result<Connector, DialError> {
+    let asked = pins.first().map(|pin| tls::server_name_for(pin.key_id()));
+    Ok(Connector {
+        tls: TlsConnector::from(Arc::new(tls::agent_config(pins, key)?)),
+        name: asked.unwrap_or_else(tls::server_name),
+    })
+}
+
+/// A connector that lets any server pass, for asking what proves itself.
+pub(crate) fn stranger(random: &[u8; 32]) -> Result<Connector, DialError> {
+    let tls = TlsConnector::from(Arc::new(tls::stranger_config(random)?));
+    Ok(Connector { tls, name: tls::server_name() })
+}
+
+/// Where a server is to be found.
+#[derive(Clone, Copy)]
+enum Place<'w> {
+    Address(&'w str),
+    Carrier(&'w Carrier),
+}
+
+impl Place<'_> {
+    async fn open(self, connector: &Connector) -> Result<Connection, DialError> {
+        match self {
+            Self::Address(server) => open(server, connector).await,
+            Self::Carrier(carrier) => over(carrier, connector).await,
+        }
+    }
 }
 
 /// Opens connections for an enrolled agent, whichever way there is.
@@ -136,7 +173,10 @@ pub(crate) struct Dialer {
     key: SigningKey,
     trust: Mutex<TrustDocument>,
     /// Made once for each set of pins.
-    made: Mutex<Option<(Vec<Fingerprint>, TlsConnector)>>,
+    made: Mutex<Option<(Vec<Fingerprint>, Connector)>>,
+    renewed: watch::Sender<u64>,
+    /// Where documents are judged that a server tells of its keys.
+    judge: mpsc::Sender<Input>,
     /// The server that came last and proved itself.
     brought: watch::Sender<Option<Carrier>>,
     /// Whether servers may come here.
@@ -150,18 +190,26 @@ impl Dialer {
         is_open: bool,
         key: SigningKey,
         trust: TrustDocument,
+        judge: mpsc::Sender<Input>,
     ) -> Self {
-        let brought = watch::Sender::new(None);
-        Self { servers, key, trust: Mutex::new(trust), made: Mutex::new(None), brought, is_open }
+        let (brought, renewed) = (watch::Sender::new(None), watch::Sender::new(trust.number()));
+        let (trust, made) = (Mutex::new(trust), Mutex::new(None));
+        Self { servers, key, trust, made, renewed, judge, brought, is_open }
+    }
+
+    fn trust(&self) -> MutexGuard<'_, TrustDocument> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn renew_trust(&self, trust: TrustDocument) {
-        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = trust;
+        let number = trust.number();
+        *self.trust() = trust;
+        self.renewed.send_replace(number);
     }
 
     /// Takes a carrier in place of every way there was, once a server has proved itself over it.
     pub(crate) async fn bring(&self, carrier: Carrier) -> Result<(), DialError> {
-        let proof = over(&carrier, &self.connector()?).await?;
+        let proof = self.go(Place::Carrier(&carrier)).await?;
         drop(proof);
         self.brought.send_replace(Some(carrier));
         Ok(())
@@ -176,23 +224,69 @@ impl Dialer {
 
     /// A connection to the server that came here, or to the first that answers; with whose it is.
     pub(crate) async fn dial(&self) -> Result<(String, Connection), DialError> {
-        let connector = self.connector()?;
         let mut failed = if self.is_open { DialError::NobodyCame } else { DialError::NoAddress };
         let brought = self.brought.borrow().clone();
         if let Some(carrier) = brought {
-            match over(&carrier, &connector).await {
+            match self.go(Place::Carrier(&carrier)).await {
                 Ok(connection) => return Ok((carrier.from, connection)),
                 Err(error) => failed = error,
             }
             self.leave(&carrier);
         }
         for server in &self.servers {
-            match open(server, &connector).await {
+            match self.go(Place::Address(server)).await {
                 Ok(connection) => return Ok((server.clone(), connection)),
                 Err(error) => failed = error,
             }
         }
         Err(failed)
+    }
+
+    /// A connection that way. A server that shows no key that is trusted is asked how its keys were
+    /// changed, which happened while this machine was away, or not at all.
+    async fn go(&self, way: Place<'_>) -> Result<Connection, DialError> {
+        match way.open(&self.connector()?).await {
+            Err(DialError::NotPinned { server }) => match self.catch_up(way).await {
+                Ok(true) => way.open(&self.connector()?).await,
+                Ok(false) => Err(DialError::NotPinned { server }),
+                Err(why) => {
+                    tracing::info!("{server}: {why}");
+                    Err(DialError::NotPinned { server })
+                }
+            },
+            opened => opened,
+        }
+    }
+
+    /// Whether the server that way has led to a newer trust document.
+    async fn catch_up(&self, way: Place<'_>) -> Result<bool, CatchUpError> {
+        let after = self.trust().number();
+        let stranger = stranger(&random()?)?;
+        let documents = catch_up::ask(way.open(&stranger).await?, after).await?;
+        let (answer, is_renewed) = oneshot::channel();
+        let asked = self.judge.send(Input::Trust(documents, Some(answer))).await;
+        // An agent that stops learns nothing more.
+        Ok(asked.is_ok() && is_renewed.await.unwrap_or(false))
+    }
+
+    /// Ready once a newer trust document does not name the key any more by which the server at the
+    /// other end of `connection` has proved itself. A key whose time is over was good when it did.
+    pub(crate) fn revoked(&self, connection: &Connection) -> impl Future<Output = ()> + use<'_> {
+        let chain = connection.get_ref().1.peer_certificates().unwrap_or_default();
+        let chain: Vec<_> =
+            chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let mut renewed = self.renewed.subscribe();
+        async move {
+            while renewed.changed().await.is_ok() {
+                let trust = self.trust().clone();
+                let named = trust.role(Role::Server).holders().iter();
+                let pins: Vec<_> = named.map(|holder| holder.key.fingerprint()).collect();
+                if !tls::is_vouched(&chain, &pins) {
+                    return;
+                }
+            }
+            std::future::pending().await
+        }
     }
 
     /// Forgets a carrier that leads nowhere, unless another has come meanwhile.
@@ -206,11 +300,8 @@ impl Dialer {
         });
     }
 
-    fn connector(&self) -> Result<TlsConnector, DialError> {
-        let trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
-        let pins: Vec<Fingerprint> =
-            trust.keys(Role::Server, now()).map(|key| key.fingerprint()).collect();
-        drop(trust);
+    fn connector(&self) -> Result<Connector, DialError> {
+        let pins = server_pins(&self.trust());
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         match &*made {
             Some((for_pins, connector)) if *for_pins == pins => Ok(connector.clone()),
@@ -221,4 +312,16 @@ impl Dialer {
             }
         }
     }
+}
+
+/// The keys that a server may prove itself by now, those that have no end first.
+pub(crate) fn server_pins(trust: &TrustDocument) -> Vec<Fingerprint> {
+    let valid: Vec<_> = trust.keys(Role::Server, now()).map(|key| key.fingerprint()).collect();
+    let holders = trust.role(Role::Server).holders();
+    let lasting = |pin: &Fingerprint| {
+        holders.iter().any(|holder| holder.until.is_none() && holder.key.fingerprint() == *pin)
+    };
+    let (mut pins, ending): (Vec<_>, Vec<_>) = valid.into_iter().partition(lasting);
+    pins.extend(ending);
+    pins
 }

@@ -43,8 +43,10 @@ pub(crate) enum Input {
     Linked {
         generation: u64,
         outbox: mpsc::UnboundedSender<FromAgent>,
-        trust: Option<Vec<u8>>,
+        trust: Vec<Vec<u8>>,
     },
+    /// Signed trust documents, oldest first; answered with whether they brought a newer one.
+    Trust(Vec<Vec<u8>>, Option<oneshot::Sender<bool>>),
     Unlinked,
     Message(ToAgent),
     Ended {
@@ -161,14 +163,19 @@ impl Driver {
             Input::Linked { generation, outbox, trust } => {
                 // A dropped outbox ends its link; the next hello speaks of what is here now.
                 if generation == self.generation {
-                    trust.into_iter().for_each(|trust| self.renew_trust(&trust));
                     self.outbox = Some(outbox);
+                    self.renew_trust(&trust);
                     self.taker.handle(TakerInput::Linked, now());
                 }
             }
             Input::Unlinked => {
                 self.outbox = None;
                 self.taker.handle(TakerInput::Unlinked, now());
+            }
+            Input::Trust(documents, answer) => {
+                let is_renewed = self.renew_trust(&documents);
+                // Nobody asks when the server told by itself.
+                let _ = answer.map(|answer| answer.send(is_renewed));
             }
             Input::Message(message) => self.hear(message),
             Input::CameBack(run) => {
@@ -201,22 +208,33 @@ impl Driver {
         self.taker.handle(TakerInput::Message(message), now());
     }
 
-    fn renew_trust(&mut self, bytes: &[u8]) {
-        let renewed = (|| {
-            let signed = Signed::decode(bytes).map_err(|error| error.to_string())?;
-            let next = self.taker.trust().succeeds(&signed, now());
-            let next = next.map_err(|error| error.to_string())?;
-            store_trust(&self.folder, &signed).map_err(|error| error.to_string())?;
-            Ok::<_, String>(next)
-        })();
-        match renewed {
-            Ok(trust) => {
-                tracing::info!("trust document {} is in force", trust.number());
-                self.dialer.renew_trust(trust.clone());
-                self.taker.renew_trust(trust);
+    /// Follows trust documents as far as they can be believed; whether that brought a newer one.
+    fn renew_trust(&mut self, documents: &[Vec<u8>]) -> bool {
+        let mut chain = Vec::with_capacity(documents.len());
+        for bytes in documents {
+            match Signed::decode(bytes) {
+                Ok(signed) => chain.push(signed),
+                Err(error) => {
+                    tracing::warn!("a trust document cannot be read: {error}");
+                    break;
+                }
             }
-            Err(why) => tracing::warn!("a new trust document is not taken: {why}"),
         }
+        let followed = self.taker.trust().follow(&chain, now());
+        if let Some(why) = followed.refused {
+            tracing::warn!("a new trust document is not taken: {why}");
+        }
+        let Some((trust, signed)) = followed.newest else { return false };
+        if let Err(error) = store_trust(&self.folder, &signed) {
+            tracing::error!("a new trust document could not be kept and is not taken: {error}");
+            return false;
+        }
+        let number = trust.number();
+        tracing::info!("trust document {number} is in force");
+        self.taker.renew_trust(trust.clone());
+        self.send(FromAgent::TrustHeld(number));
+        self.dialer.renew_trust(trust);
+        true
     }
 
     /// Makes durable what was decided and acts on it, until nothing is left.

@@ -8,9 +8,10 @@ use model::ComputerId;
 use trust::{DecodeError, Fingerprint, Refusal, Signed, Token, TrustDocument};
 use wire::{Enroll, FromAgent, FromServer, Protocols};
 
+use crate::catch_up::{self, CatchUpError};
 use crate::clock::now;
 use crate::config::{Config, ConfigError};
-use crate::dial::{self, Connection, DialError};
+use crate::dial::{self, Connection, Connector, DialError};
 use crate::link::{self, LinkError};
 use crate::listen;
 use crate::state::{
@@ -59,6 +60,8 @@ pub enum EnrollError {
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
+    #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("this agent cannot listen on {address}: {source}; is another program there?")]
     Listen { address: model::Address, source: std::io::Error },
@@ -99,13 +102,15 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
         FromServer::Rejected { code, reason } => {
             return Err(EnrollError::Rejected { code, reason });
         }
-        FromServer::Welcome { .. } | FromServer::Run(_) => {
+        FromServer::Welcome { .. } | FromServer::Run(_) | FromServer::Trust(_) => {
             return Err(LinkError::Unexpected.into());
         }
     };
-    let signed = Signed::decode(&trust)?;
-    let deployment_key = wish.token.deployment_key;
-    let trust = TrustDocument::pinned(&signed, deployment_key, now())?;
+    let chain: Vec<Signed> =
+        trust.iter().map(|bytes| Signed::decode(bytes)).collect::<Result<_, _>>()?;
+    let (trust, signed) = TrustDocument::from_pin(&chain, wish.token.deployment_key, now())?;
+    let deployment_key =
+        dial::server_pins(&trust).first().copied().unwrap_or(wish.token.deployment_key);
     let agent_key = keys.signing.verifying_key().fingerprint();
     let servers = addresses(wish);
     let identity =
@@ -137,14 +142,35 @@ async fn ask(
         let (server, connection) = listen::first(&listeners, &connector).await;
         return say(server, connection, request).await;
     }
-    let mut failed = DialError::NoAddress;
+    let mut failed = EnrollError::from(DialError::NoAddress);
     for server in addresses(wish) {
-        match dial::open(&server, &connector).await {
+        match reach(&server, &connector, wish.token.deployment_key, keys).await {
             Ok(connection) => return say(server, connection, request).await,
             Err(error) => failed = error,
         }
     }
-    Err(failed.into())
+    Err(failed)
+}
+
+/// A connection to a server that the token's key vouches for: by itself, or through the documents
+/// by which it handed over to the key of today.
+async fn reach(
+    server: &str,
+    connector: &Connector,
+    pin: Fingerprint,
+    keys: &Keys,
+) -> Result<Connection, EnrollError> {
+    match dial::open(server, connector).await {
+        Err(DialError::NotPinned { server }) => {
+            let chain = catch_up::ask_all(&server).await?;
+            let Ok((trust, _)) = TrustDocument::from_pin(&chain, pin, now()) else {
+                return Err(DialError::NotPinned { server }.into());
+            };
+            let connector = dial::connector(&dial::server_pins(&trust), &keys.signing)?;
+            Ok(dial::open(&server, &connector).await?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 async fn say(

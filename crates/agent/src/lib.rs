@@ -11,6 +11,7 @@
 //! with it, and the next start reports them as `interrupted`.
 
 mod backoff;
+mod catch_up;
 mod clock;
 pub mod config;
 mod dial;

@@ -44,6 +44,8 @@ pub(crate) type Socket = WebSocketStream<Connection>;
 pub enum LinkError {
     #[error(transparent)]
     Dial(#[from] DialError),
+    #[error("the key by which the server proved itself was revoked")]
+    Revoked,
     #[error("the server does not open its channel: {0}")]
     Open(#[source] Box<tungstenite::Error>),
     #[error("the connection was lost: {0}")]
@@ -170,6 +172,7 @@ impl Link {
             dialled = self.dialer.dial() => dialled?,
             Ok(()) = comings.changed() => return Err(LinkError::Visited),
         };
+        let revoked = self.dialer.revoked(&connection);
         let mut socket = open(connection).await?;
         let (hello, generation) = self.hello().await?;
         let (protocol, trust) = match ask(&mut socket, FromAgent::Hello(hello)).await? {
@@ -180,7 +183,9 @@ impl Link {
             FromServer::Rejected { code, reason } => {
                 return Err(LinkError::Rejected { code, reason });
             }
-            FromServer::Enrolled { .. } | FromServer::Run(_) => return Err(LinkError::Unexpected),
+            FromServer::Enrolled { .. } | FromServer::Run(_) | FromServer::Trust(_) => {
+                return Err(LinkError::Unexpected);
+            }
         };
         tracing::info!("connected to {address}, protocol {protocol}");
         LinkNote::connected(address.clone()).write(&self.note);
@@ -190,7 +195,10 @@ impl Link {
         self.tell(Input::Linked { generation, outbox, trust }).await?;
         self.logs.linked();
         self.linked.send_replace(true);
-        let Err(error) = self.serve(socket, said, comings).await;
+        let error = tokio::select! {
+            Err(error) = self.serve(socket, said, comings) => error,
+            () = revoked => LinkError::Revoked,
+        };
         self.linked.send_replace(false);
         self.logs.unlinked();
         self.tell(Input::Unlinked).await?;
@@ -232,6 +240,7 @@ impl Link {
         loop {
             match hear(&mut stream).await? {
                 FromServer::Run(message) => self.tell(Input::Message(message)).await?,
+                FromServer::Trust(documents) => self.tell(Input::Trust(documents, None)).await?,
                 FromServer::Rejected { code, reason } => {
                     return Err(LinkError::Rejected { code, reason });
                 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 use model::{Address, Addresses};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsConnector;
+
 use wire::carry::{Side, carry};
 
-use crate::dial::{self, Carrier, Connection, Dialer};
+use crate::dial::{self, Carrier, Connection, Connector, Dialer};
 
 /// Strangers that may try at once; more wait.
 const STRANGERS_MAX: usize = 8;
@@ -41,7 +41,7 @@ pub(crate) async fn bind(addresses: &Addresses) -> Result<Vec<TcpListener>, (Add
 /// Waits for the first that comes and proves to be a server under `connector`.
 pub(crate) async fn first(
     listeners: &[TcpListener],
-    connector: &TlsConnector,
+    connector: &Connector,
 ) -> (String, Connection) {
     loop {
         let accepting = listeners.iter().map(|listener| Box::pin(listener.accept()));

@@ -77,7 +77,13 @@ pub async fn run(
         (true, false) => config.servers.clone(),
     };
     let is_open = !listeners.is_empty();
-    let dialer = Arc::new(Dialer::new(servers, is_open, identity.signing, identity.trust.clone()));
+    let dialer = Arc::new(Dialer::new(
+        servers,
+        is_open,
+        identity.signing,
+        identity.trust.clone(),
+        said.clone(),
+    ));
     let shown = logs.clone();
     let doer = Doer {
         root,

@@ -5,6 +5,7 @@
 
 mod deployment;
 mod fleet;
+mod keys;
 mod secret;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ pub use deployment::{
 pub use fleet::{
     Agent, Call, Called, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token,
     TokenMade,
+};
+pub use keys::{
+    Key, KeyRevocation, KeyRotation, Keys, KeysChanged, LaggingAgent, SignedDocument, TrustDocument,
 };
 
 pub use secret::{NewSecret, Secret, SecretTest};

@@ -10,6 +10,7 @@ mod failure;
 mod find;
 mod fleet;
 mod ground;
+mod keys;
 mod path;
 mod work;
 

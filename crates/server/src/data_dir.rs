@@ -97,6 +97,35 @@ impl DataDir {
         write_private(&path, text).map_err(|error| DataDirError::io(&path, "write", error))
     }
 
+    /// A folder in it, for its owner alone.
+    pub fn make_folder(&self, name: &str) -> Result<(), DataDirError> {
+        make_private_folder(&self.path.join(name))
+    }
+
+    /// The names of what is in a folder of it; none if there is no such folder.
+    pub fn names_in(&self, name: &str) -> Result<Vec<String>, DataDirError> {
+        let path = self.path.join(name);
+        let listed = match fs::read_dir(&path) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(DataDirError::io(&path, "read", error)),
+        };
+        let names = listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let names: io::Result<Vec<String>> = names.collect();
+        names.map_err(|error| DataDirError::io(&path, "read", error))
+    }
+
+    /// Removes a file of it, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), DataDirError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DataDirError::io(&path, "remove", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The administrator's token, made at the first start. Whoever can read the file is one.
     pub fn admin_token(
         &self,

@@ -187,10 +187,24 @@ async fn answer(hall: Arc<Hall>, request: Request<Incoming>, peer: Peer) -> Answ
         return upgrade(hall, request, peer);
     }
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    if path == wire::TRUST_PATH && request.method() == Method::GET {
+        return trust_after(&hall, query);
+    }
     match wire::content::ContentRequest::parse(request.method().as_str(), path, query) {
         Some(asked) => bulk::answer(&hall, asked, request, peer).await,
         None => refusal(StatusCode::NOT_FOUND, "there is nothing of that name"),
     }
+}
+
+/// The trust documents beyond a number, for anybody: they hold public keys and prove themselves.
+fn trust_after(hall: &Hall, query: &str) -> Answer {
+    let after = query.strip_prefix("after=").and_then(|number| number.parse().ok());
+    let Some(after) = after else {
+        return refusal(StatusCode::BAD_REQUEST, "ask with `?after=` and a number");
+    };
+    let documents = hall.identity.trust_after(after);
+    let body = Full::new(Bytes::from(wire::FromServer::Trust(documents).encode()));
+    Response::new(body.map_err(|never| match never {}).boxed_unsync())
 }
 
 /// Makes the connection a link.

@@ -8,6 +8,7 @@ mod changes;
 mod deployments;
 mod events;
 mod fleet;
+mod keys;
 mod operators;
 mod problem;
 mod reach;
@@ -52,6 +53,11 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         fleet::add,
         fleet::set,
         fleet::remove,
+        keys::show,
+        keys::rotate,
+        keys::revoke,
+        keys::prepare,
+        keys::submit,
         operators::agents,
         operators::approve,
         operators::revoke,
@@ -87,6 +93,8 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::Change,
         api::ControlRequest,
         api::Log,
+        api::KeyRevocation,
+        api::KeyRotation,
         api::NewComputer,
         api::NewDeployment,
         api::NewSecret,
@@ -94,6 +102,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::NewWorkflow,
         api::Restart,
         api::ServerSettings,
+        api::SignedDocument,
     ))
 )]
 struct Document;
@@ -146,6 +155,11 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/agents/connect", post(reach::connect))
         .route("/api/agents/{computer}/approve", post(operators::approve))
         .route("/api/agents/{computer}/revoke", post(operators::revoke))
+        .route("/api/keys", get(keys::show))
+        .route("/api/keys/rotate", post(keys::rotate))
+        .route("/api/keys/revoke", post(keys::revoke))
+        .route("/api/keys/prepare", post(keys::prepare))
+        .route("/api/keys/submit", post(keys::submit))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))
         .route("/api/tokens/{id}", delete(operators::revoke_token))
         .route("/api/secrets", get(secrets::list))

@@ -20,6 +20,8 @@ pub enum ToLink {
     Send(Box<ToAgent>),
     /// Ask the agent whether it is there; the answer is its pong.
     Probe(oneshot::Sender<()>),
+    /// Tell the agent of trust documents that it does not have.
+    TellTrust,
     Close(Ending),
 }
 
@@ -116,6 +118,11 @@ impl Links {
         for (_, link) in self.all().drain() {
             let _full_or_gone = link.queue.try_send(ToLink::Close(ending));
         }
+    }
+
+    /// Tells every agent of changed keys. One whose queue is full hears of it when it returns.
+    pub fn tell_trust(&self) {
+        self.all().retain(|_, link| link.queue.try_send(ToLink::TellTrust).is_ok());
     }
 
     pub fn is_online(&self, computer: ComputerId) -> bool {

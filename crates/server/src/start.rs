@@ -87,7 +87,7 @@ pub struct Running {
 
 struct Stop {
     hall: Arc<Hall>,
-    data: DataDir,
+    data: Arc<DataDir>,
     stopping: watch::Sender<bool>,
     fenced: watch::Receiver<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -106,7 +106,7 @@ impl Server {
         if !config.api_listen.ip().is_loopback() && !config.api_insecure {
             return Err(StartError::ApiInsecure(config.api_listen));
         }
-        let data = DataDir::open(&config.data_dir)?;
+        let data = Arc::new(DataDir::open(&config.data_dir)?);
         let (agents, api) = listen(&config).await?;
         let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
         let agent_addr = address(&agents, config.agent_listen);
@@ -114,7 +114,7 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.database()).await?);
         let depot = open_depot(&config, &data)?;
         let row = enter(store.as_ref(), &config, &depot.path, agent_addr, api_addr).await?;
-        let identity = Identity::open(&data, store.as_ref(), &row.name, now()).await?;
+        let identity = Identity::open(data.clone(), store.as_ref(), &row.name, now()).await?;
         let token_bytes: [u8; 32] = random()?;
         let admin = data.admin_token(|| format!("dha_{}", hex::encode(token_bytes)))?;
         let fence = Fence { server: row.id, fence: row.fence };
@@ -165,7 +165,7 @@ impl Server {
 
 fn run(
     hall: Arc<Hall>,
-    data: DataDir,
+    data: Arc<DataDir>,
     agents: TcpListener,
     api: TcpListener,
     (stopping, fenced): (watch::Sender<bool>, watch::Receiver<bool>),

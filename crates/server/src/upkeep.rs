@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::clock::now;
 use crate::core::chain;
-use crate::hall::Hall;
+use crate::hall::{About, Hall, SELF};
 use crate::start::LEASE;
 
 const RENEW_EVERY: Duration = Duration::from_secs(20);
@@ -25,10 +25,17 @@ const STAGED_FOR: Span = Span::from_secs(2 * 86_400);
 /// Goes on until `stopping`.
 pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
     let mut turn = 0u32;
+    let mut renewing = tokio::time::interval(RENEW_EVERY);
+    renewing.reset();
     loop {
         tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => return,
-            () = tokio::time::sleep(RENEW_EVERY) => {}
+            _ = renewing.tick() => {}
+            () = hall.identity.changed() => continue,
+            () = key_ends(&hall) => {
+                retire(&hall);
+                continue;
+            }
         }
         turn += 1;
         let row = hall.change_row(|row| row.lease_until = now() + LEASE);
@@ -38,6 +45,29 @@ pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
         if turn % SWEEP_EVERY == SWEEP_FIRST {
             sweep(&hall).await;
         }
+    }
+}
+
+/// Ready when the time of a key that is here is over.
+async fn key_ends(hall: &Hall) {
+    match hall.identity.next_end() {
+        // It holds until that very millisecond.
+        Some(end) => {
+            let wait = end.since(now()).as_duration() + Duration::from_millis(1);
+            tokio::time::sleep(wait.min(RENEW_EVERY)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Keys whose time is over are removed and prove nothing more.
+fn retire(hall: &Hall) {
+    match hall.identity.retire() {
+        Ok(gone) => gone.iter().for_each(|key| {
+            let text = format!("the time of deployment key {key} is over; its secret was removed");
+            hall.log("keys", About::NOTHING, SELF, text);
+        }),
+        Err(error) => tracing::error!(error = %chain(&error), "a key could not be retired"),
     }
 }
 

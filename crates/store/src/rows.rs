@@ -76,6 +76,8 @@ pub struct Agent {
     pub counter: u64,
     pub address: String,
     pub state: AgentState,
+    /// The number of the trust document it holds; 0 while that is not known.
+    pub trust_number: u64,
 }
 
 /// Permission to enrol agents. The secret itself is not kept.

@@ -30,6 +30,11 @@ pub enum Write {
         counter: u64,
         address: String,
     },
+    /// The agent holds that trust document. Refused when there is no such agent.
+    AgentTrust {
+        computer: ComputerId,
+        number: u64,
+    },
     PutToken(Token),
     /// Takes one use, at the time `at`. Refused when none is left, it expired or was revoked.
     UseToken {
@@ -180,7 +185,10 @@ impl Token {
 pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
     let numbers: &[(&'static str, u64)] = match write {
         Write::PutServer(server) => &[("fence", server.fence)],
-        Write::PutAgent(agent) => &[("counter", agent.counter)],
+        Write::PutAgent(agent) => {
+            &[("counter", agent.counter), ("trust document", agent.trust_number)]
+        }
+        Write::AgentTrust { number, .. } => &[("trust document", *number)],
         Write::TouchAgent { counter, .. } => &[("counter", *counter)],
         Write::PutDeployment(deployment) => &[("revision", deployment.revision)],
         Write::PutWarrant(warrant) => &[("seq", warrant.seq), ("copy", warrant.copy)],

@@ -80,10 +80,7 @@ impl VerifyingKey {
     }
 
     pub fn id(&self) -> KeyId {
-        let Fingerprint(hash) = self.fingerprint();
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash[..16]);
-        KeyId(id)
+        self.fingerprint().key_id()
     }
 
     pub fn fingerprint(&self) -> Fingerprint {
@@ -195,6 +192,13 @@ impl Fingerprint {
 
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The short name of the same key.
+    pub fn key_id(&self) -> KeyId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.0[..16]);
+        KeyId(id)
     }
 }
 

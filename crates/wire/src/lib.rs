@@ -10,5 +10,9 @@ pub mod tls;
 
 pub use message::{Enroll, FromAgent, FromServer, Hello, Log, MessageError, Protocols, Stream};
 
+/// Where anybody may ask for the signed trust documents beyond a number, with `?after=`; the answer
+/// is a [`FromServer::Trust`].
+pub const TRUST_PATH: &str = "/trust";
+
 /// The largest message either side accepts, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;

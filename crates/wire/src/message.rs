@@ -94,21 +94,27 @@ pub enum FromAgent {
     Enroll(Enroll),
     Run(ToServer),
     Log(Log),
+    /// The number of the trust document it holds from now on.
+    TrustHeld(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromServer {
-    /// The answer to a hello. `trust` is a signed trust document newer than the agent's.
+    /// The answer to a hello. `trust` is every signed trust document newer than the agent's, oldest
+    /// first.
     Welcome {
         protocol: u32,
         server: String,
-        trust: Option<Vec<u8>>,
+        trust: Vec<Vec<u8>>,
     },
     Enrolled {
         computer: ComputerId,
         name: String,
-        trust: Vec<u8>,
+        /// Every signed trust document, oldest first.
+        trust: Vec<Vec<u8>>,
     },
+    /// The keys were changed: the signed trust documents that lead there, oldest first.
+    Trust(Vec<Vec<u8>>),
     /// The connection ends; `code` is for machines, `reason` for the log.
     Rejected {
         code: String,
@@ -141,6 +147,7 @@ impl FromAgent {
                 offset: log.offset,
                 bytes: log.bytes,
             }),
+            Self::TrustHeld(number) => PbAgentContent::TrustHeld(number),
         };
         PbFromAgent { content: Some(content) }.encode_to_vec()
     }
@@ -174,6 +181,7 @@ impl FromAgent {
                 offset: log.offset,
                 bytes: log.bytes,
             }),
+            PbAgentContent::TrustHeld(number) => Self::TrustHeld(number),
         })
     }
 }
@@ -191,6 +199,7 @@ impl FromServer {
             Self::Rejected { code, reason } => {
                 PbServerContent::Rejected(PbRejected { code, reason })
             }
+            Self::Trust(documents) => PbServerContent::Trust(PbTrust { documents }),
             Self::Run(message) => put_to_agent(message),
         };
         PbFromServer { content: Some(content) }.encode_to_vec()
@@ -210,6 +219,7 @@ impl FromServer {
             PbServerContent::Rejected(PbRejected { code, reason }) => {
                 Self::Rejected { code, reason }
             }
+            PbServerContent::Trust(PbTrust { documents }) => Self::Trust(documents),
             other => Self::Run(read_to_agent(other)?),
         })
     }
@@ -267,7 +277,8 @@ fn read_to_agent(content: PbServerContent) -> Result<ToAgent, MessageError> {
         PbServerContent::Fenced(run) => ToAgent::Fenced { run: run_id(&run)? },
         PbServerContent::Welcome(_)
         | PbServerContent::Enrolled(_)
-        | PbServerContent::Rejected(_) => return Err(MessageError::Empty),
+        | PbServerContent::Rejected(_)
+        | PbServerContent::Trust(_) => return Err(MessageError::Empty),
     })
 }
 

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use rustls::SignatureScheme;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::{CertificateDer, ServerName};
-use trust::VerifyingKey;
+use trust::{KeyId, VerifyingKey};
 
-pub use agent::{ServerNotPinned, agent_config, is_not_pinned};
+pub use agent::{ServerNotPinned, agent_config, is_not_pinned, is_vouched, stranger_config};
 pub use certificate::{IssueError, ServerIdentity};
-pub use server::{peer_key, server_config};
+pub use server::{Shown, peer_key, server_config, shown_config};
 
 /// The name in every server's certificate, wherever the server is.
 pub const SERVER_NAME: &str = "server.deskhand";
@@ -32,6 +32,18 @@ pub const ALPN: &[u8] = b"http/1.1";
 /// [`SERVER_NAME`] as rustls wants it for a connection.
 pub fn server_name() -> ServerName<'static> {
     ServerName::try_from(SERVER_NAME).expect("the constant is a DNS name")
+}
+
+/// The name to ask a server for that shall prove itself by this deployment key. While keys are
+/// changed a server has several and shows the one that is asked for; what is asked for decides
+/// nothing about what is accepted.
+pub fn server_name_for(key: KeyId) -> ServerName<'static> {
+    ServerName::try_from(format!("{key}.{SERVER_NAME}")).unwrap_or_else(|_| server_name())
+}
+
+/// The deployment key that [`server_name_for`] asked for.
+fn asked_key(name: &str) -> Option<KeyId> {
+    name.strip_suffix(SERVER_NAME)?.strip_suffix('.')?.parse().ok()
 }
 
 /// Why a configuration could not be made.

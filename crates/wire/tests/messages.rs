@@ -75,11 +75,12 @@ fn from_servers() -> Vec<FromServer> {
         Report { outputs: facts(), note: Some("why".into()), ..Report::of(Event::Exit(3)) };
     let remaining = Remaining { visit: Visit(1), until: Some(Span::from_secs(2)), deadline: None };
     vec![
-        FromServer::Welcome { protocol: 1, server: "s".into(), trust: Some(vec![1]) },
+        FromServer::Welcome { protocol: 1, server: "s".into(), trust: vec![vec![1]] },
+        FromServer::Trust(vec![vec![3], vec![4, 5]]),
         FromServer::Enrolled {
             computer: ComputerId::from_bytes([4; 16]),
             name: "pc".into(),
-            trust: vec![1, 2],
+            trust: vec![vec![1, 2]],
         },
         FromServer::Rejected { code: "clone".into(), reason: "another one".into() },
         FromServer::Run(ToAgent::Give(Box::new(Give {

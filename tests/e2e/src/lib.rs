@@ -175,6 +175,11 @@ impl Fleet {
     /// Enrols and starts agents named `pc-1` …, several at a time.
     pub fn add_agents(&mut self, count: usize) -> Result<()> {
         let token = self.token(count)?;
+        self.add_agents_with(count, &token)
+    }
+
+    /// The same, with a token that was made before.
+    pub fn add_agents_with(&mut self, count: usize, token: &str) -> Result<()> {
         let first = self.agents.len() + 1;
         let mut enrolling = Vec::new();
         for number in first..first + count {
@@ -187,7 +192,7 @@ impl Fleet {
             };
             std::fs::create_dir_all(&agent.root)?;
             let mut command = Command::new(program("deskhand-agent"));
-            command.args(["enroll", "--server", &self.dial, "--token", &token]);
+            command.args(["enroll", "--server", &self.dial, "--token", token]);
             command.args(["--name", &agent.name, "--state"]).arg(&agent.state);
             enrolling.push(Child::start(command, &home.join("enroll.log"))?);
             self.agents.push(agent);

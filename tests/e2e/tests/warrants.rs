@@ -5,7 +5,7 @@
 //! could.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -144,10 +144,8 @@ struct Hostile {
 
 impl Hostile {
     async fn new() -> Result<Self> {
-        let identity = wire::tls::ServerIdentity::issue(&key(1), "hostile", now(), &[7; 32])?;
-        let config = wire::tls::server_config(&identity)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { listener, acceptor: acceptor(1)? })
     }
 
     fn token(&self) -> Result<String> {
@@ -166,6 +164,12 @@ impl Hostile {
         let agent = wire::tls::peer_key(tls.get_ref().1).context("the agent's key")?;
         Ok((tokio_tungstenite::accept_async(tls).await?, agent))
     }
+}
+
+/// A server's side of TLS, with the certificate of that deployment key.
+fn acceptor(of: u8) -> Result<TlsAcceptor> {
+    let identity = wire::tls::ServerIdentity::issue(&key(of), "hostile", now(), &[7; 32])?;
+    Ok(TlsAcceptor::from(Arc::new(wire::tls::server_config(&identity)?)))
 }
 
 async fn hear(socket: &mut Socket) -> Result<FromAgent> {
@@ -240,7 +244,18 @@ fn what_is_not_warranted_is_refused_and_leaves_nothing() -> Result<()> {
     })
 }
 
-async fn play(folder: &Path) -> Result<()> {
+/// An agent that is enrolled at the hostile server and runs.
+struct Prey {
+    hostile: Hostile,
+    state: PathBuf,
+    root: PathBuf,
+    running: Child,
+    computer: ComputerId,
+    agent: VerifyingKey,
+    socket: Socket,
+}
+
+async fn prey(folder: &Path) -> Result<Prey> {
     let (state, root, log) = (folder.join("state"), folder.join("root"), folder.join("agent.log"));
     std::fs::create_dir_all(&root)?;
     let hostile = Hostile::new().await?;
@@ -251,6 +266,7 @@ async fn play(folder: &Path) -> Result<()> {
     let (mut socket, agent) = hostile.accept().await?;
     let FromAgent::Enroll(_) = hear(&mut socket).await? else { bail!("no enrolment") };
     let trust = TrustDocument::founding(key(1).verifying_key(), now()).sign(&[&key(1)]).encode();
+    let trust = vec![trust];
     say(&mut socket, FromServer::Enrolled { computer, name: "pc".into(), trust }).await?;
     enrolling.finish()?;
 
@@ -259,9 +275,80 @@ async fn play(folder: &Path) -> Result<()> {
     let running = Child::start(run, &log)?;
     let (mut socket, _) = hostile.accept().await?;
     let FromAgent::Hello(_) = hear(&mut socket).await? else { bail!("no hello") };
-    say(&mut socket, FromServer::Welcome { protocol: 1, server: "hostile".into(), trust: None })
-        .await?;
+    welcome(&mut socket).await?;
+    Ok(Prey { hostile, state, root, running, computer, agent, socket })
+}
 
+async fn welcome(socket: &mut Socket) -> Result<()> {
+    let (server, trust) = ("hostile".into(), Vec::new());
+    say(socket, FromServer::Welcome { protocol: 1, server, trust }).await
+}
+
+#[test]
+fn a_server_with_a_revoked_key_is_left_and_its_warrants_are_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), play_revoked(folder.path())).await?
+    })
+}
+
+async fn play_revoked(folder: &Path) -> Result<()> {
+    let Prey { mut hostile, root, running, computer, agent, mut socket, .. } = prey(folder).await?;
+    // Documents that nobody vouches for change nothing.
+    let founding = TrustDocument::founding(key(1).verifying_key(), Timestamp::EPOCH);
+    let next = founding.replacing(&key(1).verifying_key(), key(2).verifying_key(), None, now())?;
+    let thief =
+        founding.replacing(&key(1).verifying_key(), key(66).verifying_key(), None, now())?;
+    let forged = thief.sign(&[&key(66)]).encode();
+    say(&mut socket, FromServer::Trust(vec![forged, b"no document".to_vec()])).await?;
+    let honest = Parts::honest(50, computer, agent);
+    ensure!(give(&mut socket, honest.seal()?).await?.is_none(), "key 1 still counts");
+
+    // Key 1 was lost: the agent leaves the server that proves nothing but that.
+    let revoking = next.sign(&[&key(1), &key(2)]).encode();
+    say(&mut socket, FromServer::Trust(vec![revoking])).await?;
+    while hear(&mut socket).await.is_ok() {}
+    // It does not come back, and asks as a stranger at most, who believes nothing of this.
+    for _ in 0..2 {
+        if let Ok((mut socket, who)) = hostile.accept().await {
+            ensure!(who != agent, "the agent came back to a server with a revoked key");
+            let _gone = say(&mut socket, FromServer::Trust(Vec::new())).await;
+        }
+    }
+    fleet::until("the agent to say why", || {
+        running.log().contains("not the pinned deployment key").then_some(())
+    })?;
+
+    // The server with the new key is let in; a warrant of the lost one is refused.
+    hostile.acceptor = acceptor(2)?;
+    let mut socket = loop {
+        if let Ok((socket, who)) = hostile.accept().await
+            && who == agent
+        {
+            break socket;
+        }
+    };
+    let FromAgent::Hello(hello) = hear(&mut socket).await? else { bail!("no hello") };
+    ensure!(hello.trust_number == 2, "{}", hello.trust_number);
+    welcome(&mut socket).await?;
+    let stolen = Parts::honest(60, computer, agent);
+    let refused = give(&mut socket, stolen.seal()?).await?.context("it was taken")?;
+    ensure!(refused.contains("does not trust"), "{refused}");
+    let mut good = Parts::honest(61, computer, agent);
+    good.signer = key(2);
+    std::fs::remove_file(root.join("harm")).or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    ensure!(give(&mut socket, good.seal()?).await?.is_none(), "the new key's is taken");
+    fleet::until("it to be carried out", || root.join("harm").exists().then_some(()))
+}
+
+async fn play(folder: &Path) -> Result<()> {
+    let Prey { hostile: _listening, state, root, running, computer, agent, mut socket } =
+        prey(folder).await?;
     for (n, (what, reason, alter)) in (20u8..).zip(ALTERED) {
         let mut parts = Parts::honest(n, computer, agent);
         alter(&mut parts);

@@ -1,4 +1,7 @@
-//! `deskhand keys`: the key pair that a fleet trusts.
+//! `deskhand keys`: the keys that a fleet trusts.
+
+mod change;
+mod document;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -7,9 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
+use model::Span;
 use trust::key_file::{self, Label};
 use trust::{SigningKey, VerifyingKey};
 
+use crate::connection::Connection;
 use crate::output;
 use crate::trouble::Trouble;
 
@@ -20,6 +25,8 @@ const PUBLIC: &str = "keypub.key";
 pub struct Args {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,19 +51,78 @@ enum Action {
         json: bool,
     },
     /// Give a server its private key, before its first start
-    Install {
+    Install { file: PathBuf },
+    /// The keys that count now, and what for
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Which agents have heard of the last change of keys
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change the deployment key: a new one is made, and the old one vouches for it
+    Rotate {
+        /// How long the old key is good besides
+        #[arg(long, default_value = "30d", value_name = "TIME")]
+        overlap: Span,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a lost key count for nothing, at once; the deployment key is replaced by a new one
+    Revoke {
+        /// Its fingerprint or id
+        key: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the next trust document to a file, to be signed where the root keys are
+    Prepare(document::PrepareArgs),
+    /// Sign a prepared trust document
+    Sign {
         file: PathBuf,
-        /// The server's data folder
-        #[arg(long, value_name = "DIR", env = "DESKHAND_DATA")]
-        data: Option<PathBuf>,
+        /// A private key file; may be given several times
+        #[arg(long, required = true, value_name = "FILE")]
+        key: Vec<PathBuf>,
+    },
+    /// Give a signed trust document to the server, which tells all agents
+    Submit {
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
-    match &args.action {
-        Action::Generate { identity, out, json } => generate(identity, out, *json)?,
-        Action::Show { file, json } => show(file, *json)?,
-        Action::Install { file, data } => install(file, data.as_deref())?,
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let connection = args.connection;
+    match args.action {
+        Action::Generate { identity, out, json } => generate(&identity, &out, json)?,
+        Action::Show { file, json } => show(&file, json)?,
+        Action::Install { file } => install(&file, connection.data().as_deref())?,
+        Action::List { json } => change::list(&connection.client()?.keys().await?, json)?,
+        Action::Status { json } => change::status(&connection.client()?.keys().await?, json)?,
+        Action::Rotate { overlap, json } => {
+            let overlap_s = overlap.as_millis().div_ceil(1_000);
+            let client = connection.client()?;
+            change::told(&client.rotate_keys(&api::KeyRotation { overlap_s }).await?, json)?;
+        }
+        Action::Revoke { key, json } => {
+            let client = connection.client()?;
+            change::told(&client.revoke_key(&api::KeyRevocation { key }).await?, json)?;
+        }
+        Action::Prepare(what) => document::prepare(&connection.client()?, what).await?,
+        Action::Sign { file, key } => document::sign(&file, &key)?,
+        Action::Submit { file, json } => {
+            let signed = document::read(&file)?;
+            let signed = api::SignedDocument { signed: signed.to_string() };
+            change::told(&connection.client()?.submit_keys(&signed).await?, json)?;
+        }
     }
     Ok(super::DONE)
 }

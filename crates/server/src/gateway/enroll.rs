@@ -39,7 +39,7 @@ pub async fn enroll(hall: &Hall, asked: Enroll, peer: Peer) -> Result<FromServer
                     hall.reach.learn(&row.computer);
                 }
                 tracing::info!(%computer, name, address = %peer.address, "enrolled");
-                let trust = hall.identity.trust().to_vec();
+                let trust = hall.identity.trust_after(0);
                 return Ok(FromServer::Enrolled { computer, name, trust });
             }
             // Somebody else took the name meanwhile.
@@ -86,7 +86,7 @@ async fn again(hall: &Hall, agent: &Agent) -> Result<FromServer, Refused> {
     }
     let row = hall.store.computer(agent.computer).await.map_err(|e| unreadable(&e))?;
     let name = row.map_or(String::new(), |row| row.computer.name);
-    let trust = hall.identity.trust().to_vec();
+    let trust = hall.identity.trust_after(0);
     Ok(FromServer::Enrolled { computer: agent.computer, name, trust })
 }
 
@@ -140,6 +140,7 @@ fn rows_of(
         counter: 0,
         address: peer.address.to_string(),
         state: AgentState::Enrolled,
+        trust_number: 0,
     };
     let text = format!("{name} was enrolled from {}", peer.address);
     let writes = vec![

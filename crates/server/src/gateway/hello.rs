@@ -62,8 +62,7 @@ pub async fn admit(
         hall.links.leave(computer, session);
         return Err(refused);
     }
-    let trust = hello.trust_number < hall.identity.trust_number();
-    let trust = trust.then(|| hall.identity.trust().to_vec());
+    let trust = hall.identity.trust_after(hello.trust_number);
     let welcome = FromServer::Welcome { protocol, server: hall.row().name, trust };
     Ok(Admitted { computer, session, welcome })
 }
@@ -120,13 +119,25 @@ async fn learn(
     let counter = hello.counter.min(i64::MAX.cast_unsigned());
     let (last_seen, address) = (now(), peer.address.to_string());
     let version = cleaned(&hello.agent_version);
+    if hello.trust_number > hall.identity.trust_number() {
+        let text = format!(
+            "the agent holds trust document {}, newer than any here: was the database restored?",
+            hello.trust_number
+        );
+        writes.push(hall.event("trust", about, "agent", text));
+    }
+    if known.trust_number != hello.trust_number {
+        let number = hello.trust_number.min(i64::MAX.cast_unsigned());
+        writes.push(Write::AgentTrust { computer, number });
+    }
     let is_same = (&known.version, known.protocol, &known.capabilities)
         == (&version, protocol, &capabilities);
     writes.push(if is_same {
         Write::TouchAgent { computer, last_seen, counter, address }
     } else {
+        let trust_number = hello.trust_number.min(i64::MAX.cast_unsigned());
         let news = Agent { version, protocol, capabilities, last_seen, counter, address, ..known };
-        Write::PutAgent(news)
+        Write::PutAgent(Agent { trust_number, ..news })
     });
     if let Some(row) = hall.store.computer(computer).await.map_err(|e| unreadable(&e))?
         && let Some(news) = updated(&row, &hello.facts)

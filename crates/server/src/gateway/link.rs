@@ -10,6 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
+use store::Write;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
@@ -84,6 +85,7 @@ struct Greeted {
     computer: model::ComputerId,
     session: u64,
     holdings: Vec<Holding>,
+    trust_held: u64,
     queued: mpsc::Receiver<ToLink>,
 }
 
@@ -108,13 +110,13 @@ async fn greet(
     };
     // Only the registry keeps the queue; when it lets go, the link ends.
     let (queue, queued) = mpsc::channel(QUEUE_MAX);
-    let holdings = hello.holdings.clone();
+    let (holdings, trust_held) = (hello.holdings.clone(), hello.trust_number);
     let Admitted { computer, session, welcome } = hello::admit(hall, hello, peer, &queue).await?;
     if send(socket, welcome.encode()).await.is_err() {
         hall.links.leave(computer, session);
         return Ok(None);
     }
-    Ok(Some(Greeted { computer, session, holdings, queued }))
+    Ok(Some(Greeted { computer, session, holdings, trust_held, queued }))
 }
 
 fn unexpected(hall: &Hall, peer: Peer) -> Refused {
@@ -145,10 +147,15 @@ async fn first(socket: &mut Socket) -> Result<Option<FromAgent>, Refused> {
 }
 
 async fn live(hall: &Arc<Hall>, socket: &mut Socket, greeted: Greeted) -> Result<(), Refused> {
-    let Greeted { computer, session, holdings, queued } = greeted;
+    let Greeted { computer, session, holdings, trust_held, queued } = greeted;
     let logs = LogReader::new(hall.clone(), computer);
     let (probes, heard, second) = (Vec::new(), true, (Instant::now(), 0));
-    let mut link = Link { hall, socket, computer, session, queued, probes, heard, second, logs };
+    let mut link =
+        Link { hall, socket, computer, session, trust_held, queued, probes, heard, second, logs };
+    // The keys may have been changed since the welcome, before this link was among those told.
+    if hall.identity.trust_number() > trust_held {
+        link.tell_trust().await;
+    }
     let mut ended = Ok(());
     if hall.core.input(GiverInput::Connected { computer, session, holdings }).await.is_ok() {
         ended = link.run().await;
@@ -165,6 +172,8 @@ struct Link<'a> {
     socket: &'a mut Socket,
     computer: model::ComputerId,
     session: u64,
+    /// The number of the trust document that the agent has, as far as it told.
+    trust_held: u64,
     queued: mpsc::Receiver<ToLink>,
     probes: Vec<oneshot::Sender<()>>,
     /// Whether anything came since the last look.
@@ -246,6 +255,14 @@ impl Link<'_> {
                 }
                 Ok(true)
             }
+            FromAgent::TrustHeld(number) => {
+                self.trust_held = number;
+                let number = number.min(i64::MAX.cast_unsigned());
+                let held = Write::AgentTrust { computer: self.computer, number };
+                // Told again with the next greeting, if this is lost.
+                drop(self.hall.writer.submit(vec![held]));
+                Ok(true)
+            }
             FromAgent::Hello(_) | FromAgent::Enroll(_) => {
                 Err(self.refused("it greeted a second time"))
             }
@@ -299,6 +316,11 @@ impl Link<'_> {
                         return false;
                     }
                 }
+                ToLink::TellTrust => {
+                    if !self.tell_trust().await {
+                        return false;
+                    }
+                }
                 ToLink::Close(ending) => {
                     let code = match ending {
                         Ending::Stopping | Ending::Reopened => CloseCode::Restart,
@@ -311,6 +333,13 @@ impl Link<'_> {
             next = if sent < 256 { self.queued.try_recv().ok() } else { None };
         }
         matches!(tokio::time::timeout(SEND_TIMEOUT, self.socket.flush()).await, Ok(Ok(())))
+    }
+
+    /// Sends the trust documents that the agent lacks; `false` when the link is over.
+    async fn tell_trust(&mut self) -> bool {
+        let documents = self.hall.identity.trust_after(self.trust_held);
+        documents.is_empty()
+            || feed(self.socket, FromServer::Trust(documents).encode()).await.is_ok()
     }
 
     async fn ping(&mut self) -> Result<(), ()> {

@@ -36,6 +36,7 @@ pub enum Code {
     Query,
     Unreached,
     NotAwake,
+    Keys,
 }
 
 impl Code {
@@ -59,6 +60,7 @@ impl Code {
             Self::Query => ("DH-A040", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Unreached => ("DH-A060", StatusCode::CONFLICT),
             Self::NotAwake => ("DH-A061", StatusCode::CONFLICT),
+            Self::Keys => ("DH-A130", StatusCode::CONFLICT),
         }
     }
 }

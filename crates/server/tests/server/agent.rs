@@ -10,6 +10,7 @@ use hyper::header::{HOST, RANGE};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use model::{ComputerId, Facts};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -50,9 +51,19 @@ pub async fn connect(
     pin: Fingerprint,
     key: &SigningKey,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_as(server, wire::tls::server_name(), pin, key).await
+}
+
+/// The same, asking for a name.
+pub async fn connect_as(
+    server: &str,
+    name: ServerName<'static>,
+    pin: Fingerprint,
+    key: &SigningKey,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let config = wire::tls::agent_config(&[pin], key).unwrap();
     let socket = TcpStream::connect(server).await?;
-    TlsConnector::from(Arc::new(config)).connect(wire::tls::server_name(), socket).await
+    TlsConnector::from(Arc::new(config)).connect(name, socket).await
 }
 
 pub async fn link(server: &str, pin: Fingerprint, key: &SigningKey) -> Link {
@@ -87,7 +98,7 @@ impl Agent {
         link.send(enrolment(token, name)).await;
         match link.next().await.expect("an answer") {
             FromServer::Enrolled { computer, name, trust } => {
-                let signed = trust::Signed::decode(&trust).unwrap();
+                let signed = trust::Signed::decode(&trust[0]).unwrap();
                 let trust = TrustDocument::decode(signed.payload()).unwrap();
                 Ok(Self { server, pin, key, computer, name, trust, counter: 0 })
             }
@@ -123,6 +134,41 @@ impl Agent {
             FromServer::Rejected { code, reason } => Err(Rejected { code, reason }),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Connected, with that trust document.
+    pub async fn connect_trusting(&mut self, number: u64) -> Link {
+        let hello = Hello { trust_number: number, ..self.hello(Vec::new()) };
+        self.greet(hello).await.unwrap()
+    }
+
+    /// The trust documents that a welcome brings, on a connection that asks for `name`.
+    pub async fn documents_in_welcome(&mut self, name: ServerName<'static>) -> Vec<Vec<u8>> {
+        let stream = connect_as(&self.server, name, self.pin, &self.key).await.unwrap();
+        let uri = "ws://server.deskhand/agent";
+        let (socket, _) = tokio_tungstenite::client_async(uri, stream).await.unwrap();
+        let mut link = Link { socket };
+        link.send(FromAgent::Hello(self.hello(Vec::new()))).await;
+        match link.next().await {
+            Some(FromServer::Welcome { trust, .. }) => trust,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A request of somebody who trusts and proves nothing.
+    pub async fn raw_as_stranger(&self, method: &str, uri: &str) -> (StatusCode, Bytes) {
+        let config = wire::tls::stranger_config(&[9; 32]).unwrap();
+        let socket = TcpStream::connect(&self.server).await.unwrap();
+        let stream =
+            TlsConnector::from(Arc::new(config)).connect(wire::tls::server_name(), socket).await;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream.unwrap())).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::builder().method(method).uri(uri).header(HOST, "server");
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        let status = answer.status();
+        (status, answer.into_body().collect().await.unwrap().to_bytes())
     }
 
     /// One request for bulk content, on a connection of its own.

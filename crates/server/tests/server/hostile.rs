@@ -88,7 +88,7 @@ async fn protocols_must_meet() {
     let mut link = agent::link(&known.server, known.pin, &known.key).await;
     link.send(FromAgent::Hello(old)).await;
     let welcome = link.next().await.unwrap();
-    assert!(matches!(welcome, FromServer::Welcome { trust: Some(_), .. }), "{welcome:?}");
+    assert!(matches!(&welcome, FromServer::Welcome { trust, .. } if trust.len() == 1));
 }
 
 #[tokio::test]

@@ -47,6 +47,12 @@ impl House {
         Self { folder, running, api }
     }
 
+    /// The fingerprint of the key that the server signs with.
+    pub async fn running_key(&self) -> trust::Fingerprint {
+        let server = self.api.get("/api/server").await;
+        server["key_fingerprint"].as_str().unwrap().parse().unwrap()
+    }
+
     pub fn depot(&self) -> std::path::PathBuf {
         self.folder.path().join("data/depot")
     }

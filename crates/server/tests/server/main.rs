@@ -9,6 +9,7 @@ mod content;
 mod deployments;
 mod hostile;
 mod house;
+mod keys;
 mod live;
 mod queries;
 mod renewal;

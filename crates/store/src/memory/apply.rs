@@ -24,6 +24,12 @@ impl State {
                 self.agents.put(computer, agent);
                 Ok(())
             }
+            Write::AgentTrust { computer, number } => {
+                let agent = self.agents.get(&computer).cloned();
+                let agent = agent.ok_or(Refusal::NoAgent(computer))?;
+                self.agents.put(computer, Agent { trust_number: number, ..agent });
+                Ok(())
+            }
             Write::PutToken(token) => {
                 self.tokens.put(token.id, token);
                 Ok(())

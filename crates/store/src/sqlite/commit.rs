@@ -96,6 +96,9 @@ async fn apply(transaction: &mut SqliteConnection, write: Write) -> Result<(), S
         Write::TouchAgent { computer, last_seen, counter, address } => {
             fleet::touch_agent(transaction, computer, last_seen, counter, address).await
         }
+        Write::AgentTrust { computer, number } => {
+            fleet::agent_trust(transaction, computer, number).await
+        }
         Write::PutToken(token) => fleet::put_token(transaction, token).await,
         Write::UseToken { id, at } => fleet::use_token(transaction, id, at).await,
         Write::RevokeToken(id) => fleet::revoke_token(transaction, id).await,

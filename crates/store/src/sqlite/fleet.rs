@@ -183,13 +183,14 @@ pub(super) async fn put_agent(tx: &mut SqliteConnection, row: Agent) -> Result<(
     }
     sqlx::query(
         "INSERT INTO agents (computer, signing_key, sealing_key, version, protocol, capabilities, \
-         first_seen, last_seen, counter, address, state) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         first_seen, last_seen, counter, address, state, trust_number) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          ON CONFLICT (computer) DO UPDATE SET signing_key = excluded.signing_key, \
          sealing_key = excluded.sealing_key, version = excluded.version, \
          protocol = excluded.protocol, capabilities = excluded.capabilities, \
          first_seen = excluded.first_seen, last_seen = excluded.last_seen, \
-         counter = excluded.counter, address = excluded.address, state = excluded.state",
+         counter = excluded.counter, address = excluded.address, state = excluded.state, \
+         trust_number = excluded.trust_number",
     )
     .bind(computer.as_bytes().to_vec())
     .bind(row.signing_key.to_vec())
@@ -202,6 +203,7 @@ pub(super) async fn put_agent(tx: &mut SqliteConnection, row: Agent) -> Result<(
     .bind(number(row.counter))
     .bind(row.address)
     .bind(row.state.as_str())
+    .bind(number(row.trust_number))
     .execute(tx)
     .await?;
     Ok(())
@@ -224,6 +226,22 @@ pub(super) async fn touch_agent(
     .execute(tx)
     .await?;
     match touched.rows_affected() {
+        0 => Err(Refusal::NoAgent(computer).into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn agent_trust(
+    tx: &mut SqliteConnection,
+    computer: ComputerId,
+    held: u64,
+) -> Result<(), Stop> {
+    let told = sqlx::query("UPDATE agents SET trust_number = $2 WHERE computer = $1")
+        .bind(&computer.as_bytes()[..])
+        .bind(number(held))
+        .execute(tx)
+        .await?;
+    match told.rows_affected() {
         0 => Err(Refusal::NoAgent(computer).into()),
         _ => Ok(()),
     }

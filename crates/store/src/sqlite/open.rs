@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_begin.sql"),
     include_str!("../../migrations/sqlite/0010_documents.sql"),
     include_str!("../../migrations/sqlite/0040_copies.sql"),
+    include_str!("../../migrations/sqlite/0030_trust_held.sql"),
 ];
 
 /// `Desk` in the file's header tells our databases from others.

@@ -81,6 +81,7 @@ impl FromRow for Agent {
             state: row.one_of("state", |text| {
                 AgentState::ALL.into_iter().find(|state| state.as_str() == text)
             })?,
+            trust_number: row.number("trust_number")?,
         })
     }
 }

@@ -165,6 +165,10 @@ pub async fn agent_keys_belong_to_one_computer(place: &impl Place) {
         address: String::new(),
     };
     assert_eq!(refusal(store.as_ref(), touch).await, Refusal::NoAgent(computer_id(2)));
+    let holds = |number| Write::AgentTrust { computer: computer_id(number), number: 7 };
+    assert_eq!(refusal(store.as_ref(), holds(2)).await, Refusal::NoAgent(computer_id(2)));
+    accept(store.as_ref(), [holds(1)]).await;
+    assert_eq!(store.agent(computer_id(1)).await.unwrap().unwrap().trust_number, 7);
 }
 
 pub async fn tokens_are_refused_when_spent_expired_or_revoked(place: &impl Place) {

@@ -86,6 +86,7 @@ pub fn agent(number: u8, key: u8) -> Agent {
         counter: 7,
         address: "192.0.2.9:50123".into(),
         state: AgentState::Pending,
+        trust_number: 0,
     }
 }
 
@@ -223,6 +224,7 @@ pub fn every_kind() -> Vec<Write> {
             counter: 8,
             address: "192.0.2.10:1".into(),
         },
+        Write::AgentTrust { computer: computer_id(2), number: 3 },
         Write::PutToken(token(1, 3)),
         Write::PutToken(token(2, 3)),
         Write::UseToken { id: token_id(1), at: at(5) },

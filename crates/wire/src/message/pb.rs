@@ -112,7 +112,7 @@ pub struct PbLog {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromAgent {
-    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 30")]
     pub content: Option<PbAgentContent>,
 }
 
@@ -132,6 +132,8 @@ pub enum PbAgentContent {
     Cancel(PbEffect),
     #[prost(message, tag = "7")]
     Log(PbLog),
+    #[prost(uint64, tag = "30")]
+    TrustHeld(u64),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -140,8 +142,8 @@ pub struct PbWelcome {
     pub protocol: u32,
     #[prost(string, tag = "2")]
     pub server: String,
-    #[prost(bytes = "vec", optional, tag = "3")]
-    pub trust: Option<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub trust: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -150,8 +152,15 @@ pub struct PbEnrolled {
     pub computer: Vec<u8>,
     #[prost(string, tag = "2")]
     pub name: String,
-    #[prost(bytes = "vec", tag = "3")]
-    pub trust: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub trust: Vec<Vec<u8>>,
+}
+
+/// Signed trust documents, oldest first.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbTrust {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub documents: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -232,7 +241,7 @@ pub struct PbAnswer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromServer {
-    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 30")]
     pub content: Option<PbServerContent>,
 }
 
@@ -258,4 +267,6 @@ pub enum PbServerContent {
     Forget(Vec<u8>),
     #[prost(bytes = "vec", tag = "10")]
     Fenced(Vec<u8>),
+    #[prost(message, tag = "30")]
+    Trust(PbTrust),
 }

@@ -27,15 +27,35 @@ pub fn agent_config(
     pins: &[Fingerprint],
     agent_key: &SigningKey,
 ) -> Result<ClientConfig, ConfigError> {
-    let verifier = PinnedServer { pins: pins.to_vec() };
+    configured(Arc::new(PinnedServer { pins: pins.to_vec() }), agent_key)
+}
+
+fn configured(
+    verifier: Arc<dyn ServerCertVerifier>,
+    agent_key: &SigningKey,
+) -> Result<ClientConfig, ConfigError> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(vec![agent_certificate(agent_key)?], key_der(agent_key))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// A configuration that connects to any server, for asking what proves itself: signed documents. It
+/// shows a key made of `random`, so that the server learns nothing of who asks.
+pub fn stranger_config(random: &[u8; 32]) -> Result<ClientConfig, ConfigError> {
+    configured(Arc::new(AnyServer), &SigningKey::from_seed(random))
+}
+
+/// Whether one of `pins` vouches for the server at the other end, whose certificates these are.
+pub fn is_vouched(chain: &[CertificateDer<'_>], pins: &[Fingerprint]) -> bool {
+    let verifier = PinnedServer { pins: pins.to_vec() };
+    chain.split_first().is_some_and(|(leaf, authorities)| {
+        verifier.check(leaf, authorities, UnixTime::now()).is_ok()
+    })
 }
 
 /// The other side could not show a pinned deployment key.
@@ -82,6 +102,26 @@ impl PinnedServer {
         leaf.verify_is_valid_for_subject_name(&server_name())
     }
 
+    fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        authorities: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let not_pinned = CertificateError::Other(OtherError(Arc::new(ServerNotPinned)));
+        let leaf = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+        let mut why = not_pinned.clone();
+        for authority in authorities.iter().filter(|certificate| self.is_pinned(certificate)) {
+            match Self::vouches(authority, &leaf, now) {
+                Ok(()) => return Ok(()),
+                Err(webpki::Error::CertExpired { .. }) => why = CertificateError::Expired,
+                Err(webpki::Error::CertNotValidYet { .. }) => why = CertificateError::NotValidYet,
+                Err(_) => why = not_pinned.clone(),
+            }
+        }
+        Err(why.into())
+    }
+
     fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
         certified_key(certificate).is_some_and(|key| self.pins.contains(&key.fingerprint()))
     }
@@ -96,19 +136,46 @@ impl ServerCertVerifier for PinnedServer {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let not_pinned = CertificateError::Other(OtherError(Arc::new(ServerNotPinned)));
-        let leaf =
-            EndEntityCert::try_from(end_entity).map_err(|_| CertificateError::BadEncoding)?;
-        let mut why = not_pinned.clone();
-        for authority in intermediates.iter().filter(|certificate| self.is_pinned(certificate)) {
-            match Self::vouches(authority, &leaf, now) {
-                Ok(()) => return Ok(ServerCertVerified::assertion()),
-                Err(webpki::Error::CertExpired { .. }) => why = CertificateError::Expired,
-                Err(webpki::Error::CertNotValidYet { .. }) => why = CertificateError::NotValidYet,
-                Err(_) => why = not_pinned.clone(),
-            }
-        }
-        Err(why.into())
+        self.check(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(too_old())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &ED25519)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ED25519.supported_schemes()
+    }
+}
+
+/// Lets every server pass that holds the key of the certificate it shows.
+#[derive(Debug)]
+struct AnyServer;
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

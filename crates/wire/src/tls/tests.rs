@@ -63,7 +63,15 @@ enum Failed {
 
 /// Carries bytes between the two until nobody has more to say.
 fn handshake(client: ClientConfig, server: ServerConfig) -> Result<Pair, Failed> {
-    let mut client = ClientConnection::new(Arc::new(client), server_name()).unwrap();
+    handshake_with(client, server_name(), server)
+}
+
+fn handshake_with(
+    client: ClientConfig,
+    name: ServerName<'static>,
+    server: ServerConfig,
+) -> Result<Pair, Failed> {
+    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();
     while client.wants_write() || server.wants_write() {
         let mut bytes = Vec::new();
@@ -264,4 +272,40 @@ fn nothing_older_than_tls_13_is_spoken() {
 fn the_same_keys_give_the_same_certificates() {
     assert_eq!(identity(1, 2).chain(), identity(1, 2).chain());
     assert_eq!(identity(1, 2).chain()[1], identity(1, 3).chain()[1]);
+}
+
+#[test]
+fn a_server_shows_the_key_that_is_asked_for() {
+    let (old, new) = (identity(1, 2), identity(4, 5));
+    let shown = Arc::new(Shown::default());
+    let id = |seed| Some(key(seed).id());
+    shown.replace([(&new, id(4)), (&old, id(1))]).unwrap();
+    let meet = |pinned: u8, asked: ServerName<'static>| {
+        let config = at(agent_config(&[pin(pinned)], &key(7)).unwrap(), NOW);
+        handshake_with(config, asked, shown_config(&shown).unwrap())
+    };
+    let asking = |seed| server_name_for(key(seed).id());
+    for seed in [1, 4] {
+        let pair = meet(seed, asking(seed)).unwrap();
+        let chain = pair.client.peer_certificates().unwrap();
+        assert!(is_vouched(chain, &[pin(seed)]) && !is_vouched(chain, &[pin(5 - seed)]));
+        assert!(!is_vouched(chain, &[]) && !is_vouched(&[], &[pin(seed)]));
+    }
+    // Nobody in particular is asked for, or somebody who is not there: the first is shown.
+    assert!(meet(4, server_name()).is_ok() && meet(1, server_name()).is_err());
+    assert!(meet(4, asking(9)).is_ok() && meet(9, asking(9)).is_err());
+    // What is asked for decides nothing about what is accepted.
+    assert!(meet(1, asking(4)).is_err());
+    shown.replace([(&new, id(4))]).unwrap();
+    assert!(meet(1, asking(1)).is_err() && meet(4, asking(4)).is_ok());
+}
+
+#[test]
+fn a_stranger_may_ask_any_server_and_is_nobody() {
+    let config = at(stranger_config(&[3; 32]).unwrap(), NOW);
+    let pair = handshake(config, server(&identity(9, 2))).unwrap();
+    assert_eq!(peer_key(&pair.server), Some(key(3).verifying_key()));
+    let config = at(stranger_config(&[3; 32]).unwrap(), NOW);
+    let stolen = identity(1, 2).chain().to_vec();
+    assert!(handshake(config, showing(stolen, 66)).is_err(), "it must hold the key it shows");
 }

@@ -115,7 +115,7 @@ async fn enroll(address: String, token: Token, number: usize) -> Result<Emulated
     let FromServer::Enrolled { computer, trust, .. } = answer else {
         bail!("not enrolled: {answer:?}")
     };
-    let signed = trust::Signed::decode(&trust)?;
+    let signed = trust::Signed::decode(trust.first().context("a trust document")?)?;
     let trust = TrustDocument::pinned(&signed, token.deployment_key, now())?;
     let me = Me { computer, key: key.verifying_key(), told: BTreeMap::new() };
     _ = socket.close(None).await;
