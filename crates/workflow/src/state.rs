@@ -355,6 +355,20 @@ impl State {
                     Control::Abort => self.is_aborted = true,
                 }
             }
+            Record::Giving { .. }
+            | Record::Taken { .. }
+            | Record::Returning { .. }
+            | Record::Regained { .. } => self.change_hands(record),
+            Record::Closed { outcome, reason, .. } => {
+                self.phase = Phase::Closed { outcome, reason };
+                self.in_progress.clear();
+                self.arrivals.clear();
+            }
+        }
+    }
+
+    fn change_hands(&mut self, record: Record) {
+        match record {
             Record::Giving { epoch, .. } => {
                 self.owner = Owner::Giving(epoch);
                 self.epoch = epoch;
@@ -369,11 +383,7 @@ impl State {
                 self.leaving = None;
                 self.go_by_another_clock(&remaining, at);
             }
-            Record::Closed { outcome, reason, .. } => {
-                self.phase = Phase::Closed { outcome, reason };
-                self.in_progress.clear();
-                self.arrivals.clear();
-            }
+            _ => {}
         }
     }
 

@@ -108,13 +108,7 @@ pub(super) fn build(name: &'static str, arguments: &mut Arguments) -> Option<Kin
         "download" => Kind::Download(transfer(arguments)),
         "move" => Kind::Move(files(arguments)),
         "copy" => Kind::Copy(files(arguments)),
-        "rename" => Kind::Rename(OneRename {
-            current: arguments.text("current"),
-            new: arguments.text("new"),
-            replace: arguments.switch("replace"),
-            force: arguments.switch("force"),
-            on_server: arguments.switch("on_server"),
-        }),
+        "rename" => Kind::Rename(rename(arguments)),
         "delete_files" => Kind::DeleteFiles {
             folder: arguments.text("folder"),
             filter: arguments.text("filter"),
@@ -202,6 +196,16 @@ fn files(arguments: &mut Arguments) -> FileMove {
         to: arguments.text("to"),
         filter: arguments.text("filter"),
         recursive: arguments.switch("recursive"),
+        replace: arguments.switch("replace"),
+        force: arguments.switch("force"),
+        on_server: arguments.switch("on_server"),
+    }
+}
+
+fn rename(arguments: &mut Arguments) -> OneRename {
+    OneRename {
+        current: arguments.text("current"),
+        new: arguments.text("new"),
         replace: arguments.switch("replace"),
         force: arguments.switch("force"),
         on_server: arguments.switch("on_server"),
