@@ -64,18 +64,28 @@ impl Doer {
                 let script = script.clone();
                 script::run(self, &script, job, cancel).await
             }
-            _ => self.activity(job, &self.show, cancel).await,
+            _ => self.activity(job, None, &self.show, cancel).await,
         }
     }
 
-    /// Any activity but a script.
-    async fn activity(&self, job: Job, show: &Show, cancel: &CancellationToken) -> Report {
+    /// Any activity but a script. `part` tells apart what one script has carried out: what is
+    /// started bears it in its mark, so that one part can be ended without the others.
+    async fn activity(
+        &self,
+        job: Job,
+        part: Option<u64>,
+        show: &Show,
+        cancel: &CancellationToken,
+    ) -> Report {
         let Job { effect, activity, context, depot, folder, .. } = job;
         let root = self.root.as_deref();
-        let task = match render::render(effect, &activity.kind, &context, root) {
+        let mut task = match render::render(effect, &activity.kind, &context, root) {
             Ok(task) => task,
             Err(error) => return Report::error(sentence(&error)),
         };
+        if let (Task::Execute { spec, .. }, Some(part)) = (&mut task, part) {
+            spec.effect = format!("{}.{part}", spec.effect);
+        }
         let plan = folder.map(|folder| folder.join(plan_name(effect)));
         match task {
             Task::Execute { spec, log } => execute::run(effect, &spec, log, show, cancel).await,

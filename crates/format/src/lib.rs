@@ -9,6 +9,7 @@
 //! are problems beside it and refuse it later, by their severity.
 
 pub mod code;
+mod declarations;
 mod problem;
 mod query;
 mod reading;
@@ -17,6 +18,7 @@ mod schema;
 mod table;
 mod yaml;
 
+pub use declarations::script_declarations;
 pub use problem::Problem;
 pub use query::{QueryError, parse_query};
 pub use reading::{Parsed, activity_call, parse_workflow};

@@ -12,7 +12,7 @@ use rquickjs::{Ctx, Exception, Object};
 use crate::message::{Begin, Call, FromWorker, Limit, Stop};
 
 /// What a script may set of the run's variables, all together.
-const VARIABLES_BYTES_MAX: usize = 1 << 20;
+pub const VARIABLES_BYTES_MAX: usize = 1 << 20;
 /// One print; what is longer is cut.
 const PRINT_BYTES_MAX: usize = 256 << 10;
 

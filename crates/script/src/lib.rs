@@ -18,6 +18,7 @@ mod worker;
 
 pub use check::{ScriptProblem, check};
 pub use frame::{FRAME_BYTES_MAX, FrameError, Frames, encode};
+pub use host::VARIABLES_BYTES_MAX;
 pub use message::{Answer, Begin, Call, End, FromWorker, How, Limit, Place, Stop, ToWorker};
 pub use worker::{WorkerError, run};
 

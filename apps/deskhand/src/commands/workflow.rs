@@ -58,6 +58,8 @@ enum Action {
     Export { name: String },
     /// Print the JSON Schema for editors
     Schema,
+    /// Print what scripts can call, as TypeScript declarations for editors
+    ScriptTypes,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode> {
@@ -71,6 +73,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             output::text(&connection.client()?.workflow(&name).await?.source)?;
         }
         Action::Schema => output::text(&format::workflow_schema())?,
+        Action::ScriptTypes => output::text(&format::script_declarations())?,
     }
     Ok(super::DONE)
 }

@@ -6,6 +6,7 @@ mod alone;
 mod answers;
 mod guide;
 mod local;
+mod scripts;
 mod served;
 
 use std::ffi::OsStr;

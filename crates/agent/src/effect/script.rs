@@ -69,7 +69,7 @@ async fn try_run(
         program: own_program(),
         arguments: vec![crate::script_worker::SUBCOMMAND.to_owned()],
         memory_bytes: begin.memory_bytes,
-        effect: job.effect.to_string(),
+        effect: format!("{}.worker", job.effect),
     };
     let (worker, pipes) = machine::start_worker(&spec).map_err(ScriptError::Start)?;
     let asked = Asked::new(doer, job);

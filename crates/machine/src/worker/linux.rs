@@ -13,7 +13,7 @@ use super::Confinement;
 pub(super) const NEEDED: [&str; 1] = ["TZ"];
 
 /// Descriptors that a worker has: its standard ones.
-const DESCRIPTORS: u64 = 3;
+const DESCRIPTORS: u32 = 3;
 
 /// The limits are the worker's own affair.
 pub(super) struct Hold;
@@ -28,12 +28,13 @@ pub(super) fn code(status: ExitStatus) -> u32 {
 }
 
 pub(super) fn confine(confinement: &Confinement, own_bytes: u64) -> io::Result<()> {
+    close_others()?;
     let Confinement { memory_bytes, processor_seconds } = *confinement;
     let limits = [
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         (Resource::Nproc, 0),
-        (Resource::Nofile, DESCRIPTORS),
+        (Resource::Nofile, DESCRIPTORS.into()),
         (Resource::As, mapped()?.saturating_add(memory_bytes).saturating_add(own_bytes)),
     ];
     for (resource, limit) in limits {
@@ -41,6 +42,20 @@ pub(super) fn confine(confinement: &Confinement, own_bytes: u64) -> io::Result<(
     }
     // At the first the kernel says so, at the second it kills.
     set(Resource::Cpu, processor_seconds, processor_seconds + 2)
+}
+
+/// Closes whatever was inherited from those who started this program's ancestors.
+#[expect(unsafe_code, reason = "closing what nobody here has opened has no safe interface")]
+fn close_others() -> io::Result<()> {
+    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let open: Vec<u32> = numbers.collect();
+    for number in open.into_iter().filter(|number| *number >= DESCRIPTORS) {
+        // SAFETY: a worker opens nothing before it is confined: no descriptor beyond the standard
+        // ones belongs to anybody in this process. That of the listing is closed already.
+        unsafe { libc::close(number.cast_signed()) };
+    }
+    Ok(())
 }
 
 fn set(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {

@@ -67,9 +67,10 @@ impl<'a> Asked<'a> {
         self.cancel.cancel();
     }
 
-    pub(super) async fn answer(&self, call: Call) -> Answer {
+    /// Does what call number `id` asks for.
+    pub(super) async fn answer(&self, id: u64, call: Call) -> Answer {
         let answered = match call {
-            Call::Activity { kind, parameters } => self.activity(&kind, &parameters).await,
+            Call::Activity { kind, parameters } => self.activity(id, &kind, &parameters).await,
             Call::Sleep(span) => self.sleep(&span).await,
             Call::Wmi(query) => wmi(query).await,
             Call::Depot(path) => self.depot(&path).await,
@@ -77,7 +78,7 @@ impl<'a> Asked<'a> {
         answered.unwrap_or_else(Answer::Failed)
     }
 
-    async fn activity(&self, kind: &str, parameters: &str) -> Result<Answer, String> {
+    async fn activity(&self, id: u64, kind: &str, parameters: &str) -> Result<Answer, String> {
         if let Some(why) = not_here(kind) {
             return Err(why);
         }
@@ -95,7 +96,7 @@ impl<'a> Asked<'a> {
             Kind::Impersonate(who) => Some(who.clone()),
             _ => None,
         };
-        let report = self.carry_out(activity).await;
+        let report = self.carry_out(id, activity).await;
         if let (Some(who), Event::Ok) = (become_who, &report.event) {
             let output = |name: &str| report.outputs.get(name).cloned().unwrap_or_default();
             *lock(&self.run_as) = who.user.is_some().then(|| RunAs {
@@ -107,7 +108,7 @@ impl<'a> Asked<'a> {
         Ok(answer_of(report))
     }
 
-    async fn carry_out(&self, activity: Activity) -> Report {
+    async fn carry_out(&self, id: u64, activity: Activity) -> Report {
         let timeout = activity.timeout;
         let job = Job {
             activity,
@@ -120,7 +121,7 @@ impl<'a> Asked<'a> {
             secrets: self.job.secrets.clone(),
         };
         let cancel = self.cancel.child_token();
-        let mut work = Box::pin(self.doer.activity(job, &self.show, &cancel));
+        let mut work = Box::pin(self.doer.activity(job, Some(id), &self.show, &cancel));
         let Some(timeout) = timeout else { return work.await };
         tokio::select! {
             report = &mut work => report,

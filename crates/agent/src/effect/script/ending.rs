@@ -1,7 +1,7 @@
 //! How a script ended, as a report.
 
 use model::Span;
-use script::{End, How, Limit, Place};
+use script::{End, How, Limit, Place, VARIABLES_BYTES_MAX};
 use wire::Stream;
 use workflow::{Event, Report, Script};
 
@@ -12,6 +12,11 @@ use super::asked::Asked;
 const NOTE_CHARS_MAX: usize = 500;
 
 pub(super) fn report(end: End, script: &Script, time: Span, asked: &Asked<'_>) -> Report {
+    // A worker of ours keeps to this; what it says is journaled, so it is looked at again.
+    let size: usize = end.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > VARIABLES_BYTES_MAX {
+        return Report::error("the script's worker said more than a script can set");
+    }
     let mut report = match end.how {
         How::Done => Report::of(Event::Ok),
         How::Event(name) => named(&name),

@@ -139,7 +139,7 @@ impl<'a> Talk<'a> {
                 FromWorker::Call { id, call } => {
                     self.count()?;
                     let asked = self.asked;
-                    self.open.push(Box::pin(async move { (id, asked.answer(call).await) }));
+                    self.open.push(Box::pin(async move { (id, asked.answer(id, call).await) }));
                 }
             }
         }

@@ -1,0 +1,97 @@
+//! Scripts on a real agent: what they print is seen at once, what they set is seen by later
+//! activities, what they read comes from the pinned depot, and an agent's death leaves nothing.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use fleet::{Fleet, until};
+
+/// A workflow whose first activity is a script with these parameters.
+fn workflow(parameters: &str, code: &str) -> String {
+    let code: String = code.lines().map(|line| format!("        {line}\n")).collect();
+    format!(
+        "workflow: Script\nstart: a\nvariables: {{ word: first }}\nactivities:\n  a:\n    script:\n\
+         {parameters}      code: |\n{code}    on: {{ ok: done, office: say, error: failed }}\n  \
+         say: {{ execute: {{ command: \"echo {{{{ word | sh }}}}\" }}, on: {{ ok: told, error: failed }} }}\n  \
+         told: {{ success: {{ message: '{{{{ activities.say.stdout }}}} {{{{ activities.a.result }}}}' }} }}\n  \
+         failed: {{ failure: {{}} }}\n  done: {{ success: {{}} }}\n"
+    )
+}
+
+fn log(fleet: &Fleet, deployment: &str) -> String {
+    let output = fleet.run(["deployment", "log", deployment]);
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_script_is_seen_at_work_and_heard_by_those_after_it() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(1)?;
+    let code = "print('begun on', context.get('computer.name'));\n\
+        await execute({ command: 'while [ ! -e \"$DESKHAND_ROOT/go\" ]; do sleep 0.05; done' });\n\
+        context.set('word', 'second');\n\
+        return { event: 'office', result: facts().os };";
+    let deployment = fleet.begin(&workflow("", code))?;
+    until("the script's print in the log", || {
+        log(&fleet, &deployment).contains("begun on pc-1").then_some(())
+    })
+    .with_context(|| fleet.logs())?;
+    let detail = fleet.ask(async |client| client.deployment(&deployment).await);
+    ensure!(detail.context("the deployment")?.runs[0].outcome.is_none(), "it should still run");
+    fs::write(fleet.agents()[0].root.join("go"), "")?;
+    let runs = fleet.until_ended(&deployment)?;
+    ensure!(runs[0].run.outcome.as_deref() == Some("success"), "{runs:#?}\n{}", fleet.logs());
+    ensure!(runs[0].run.reason.as_deref() == Some("second linux"), "{runs:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_script_reads_and_uploads_what_was_deployed() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    let folder = fleet.depot().join("deploy/lists");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("offices.json"), "{\"pc-1\": \"north\"}")?;
+    fs::write(folder.join("notes.txt"), "hello")?;
+    fs::write(fleet.depot().join("secret.txt"), "not for scripts")?;
+    fleet.add_agents(1)?;
+    let code = "const offices = await depot.json('deploy/lists/offices.json');\n\
+        context.set('word', offices[context.get('computer.name')]);\n\
+        try { await depot.text('secret.txt') } catch (error) { print('refused:', error.message) }\n\
+        const { outputs } = await upload({ from: 'deploy/lists', to: '/lists', filter: '*.txt' });\n\
+        const text = await depot.text('deploy/lists/notes.txt');\n\
+        return { event: 'office', result: `${outputs.files} ${text}` };";
+    let deployment = fleet.begin(&workflow("      depot: deploy/lists\n", code))?;
+    // What is changed now is not what was deployed.
+    fs::write(folder.join("offices.json"), "{\"pc-1\": \"south\"}")?;
+    let runs = fleet.until_ended(&deployment)?;
+    ensure!(runs[0].run.outcome.as_deref() == Some("success"), "{runs:#?}\n{}", fleet.logs());
+    ensure!(runs[0].run.reason.as_deref() == Some("north 1 hello"), "{runs:#?}");
+    let arrived = fs::read_to_string(fleet.agents()[0].root.join("lists/notes.txt"))?;
+    ensure!(arrived == "hello", "{arrived}");
+    ensure!(log(&fleet, &deployment).contains("refused: "), "{}", log(&fleet, &deployment));
+    Ok(())
+}
+
+#[test]
+fn a_script_is_not_carried_out_again_and_leaves_nothing() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(1)?;
+    let code = "print('begun');\n\
+        await execute({ command: 'echo $$ > \"$DESKHAND_ROOT/pid\"; echo x >> \"$DESKHAND_ROOT/times\"; exec sleep 600' })";
+    let deployment = fleet.begin(&workflow("", code))?;
+    let root = fleet.agents()[0].root.clone();
+    let sleeper = until("the script's command", || {
+        fs::read_to_string(root.join("pid")).ok()?.trim().parse::<u32>().ok()
+    })?;
+    fleet.kill_agent(0);
+    fleet.start_agent(0)?;
+    let runs = fleet.until_ended(&deployment)?;
+    let step = runs[0].path.iter().find(|step| step.activity == "a").context("its step")?;
+    ensure!(step.event.as_deref() == Some("interrupted"), "{runs:#?}\n{}", fleet.logs());
+    ensure!(runs[0].run.outcome.as_deref() == Some("failure"), "{runs:#?}");
+    ensure!(fs::read_to_string(root.join("times"))? == "x\n", "it was carried out again");
+    until("the command to be gone", || {
+        let state = fs::read_to_string(format!("/proc/{sleeper}/stat"));
+        (state.is_err() || state.is_ok_and(|state| state.contains(") Z "))).then_some(())
+    })
+}
