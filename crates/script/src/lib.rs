@@ -1,8 +1,9 @@
 //! The language of Script activities: JavaScript, compiled here to be checked and run in a worker.
 //!
 //! Owns the engine (QuickJS-NG through rquickjs), what a script can say, and the frames that a
-//! worker exchanges with the agent that started it. A worker has nothing but its two pipes: whatever
-//! a script asks for is asked of the agent, which carries it out as it carries out activities.
+//! worker exchanges with the agent that started it. A worker has nothing but its two pipes:
+//! whatever a script asks for is asked of the agent, which carries it out as it carries out
+//! activities.
 //! [`check`] only compiles; nothing of the code is carried out.
 //!
 //! Invariants: a script cannot escape its limits, whatever it catches; every end is told as what it

@@ -17,7 +17,10 @@ fn answer() -> impl Strategy<Value = ToWorker> {
 
 proptest! {
     #[test]
-    fn messages_survive_every_cut(messages in proptest::collection::vec(answer(), 0..8), cut in 1..50_usize) {
+    fn messages_survive_every_cut(
+        messages in proptest::collection::vec(answer(), 0..8),
+        cut in 1..50_usize,
+    ) {
         let bytes: Vec<u8> = messages.iter().flat_map(|message| encode(message).unwrap()).collect();
         let mut frames = Frames::<ToWorker>::default();
         let mut found = Vec::new();
@@ -39,7 +42,11 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_never_panics(text in any::<String>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_changed_byte_never_panics(
+        text in any::<String>(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
         let call = Call::Activity { kind: text.clone(), parameters: text };
         let mut bytes = encode(&FromWorker::Call { id: 7, call }).unwrap();
         let at = at.index(bytes.len());

@@ -77,7 +77,8 @@ fn a_script_is_not_carried_out_again_and_leaves_nothing() -> Result<()> {
     let mut fleet = Fleet::new()?;
     fleet.add_agents(1)?;
     let code = "print('begun');\n\
-        await execute({ command: 'echo $$ > \"$DESKHAND_ROOT/pid\"; echo x >> \"$DESKHAND_ROOT/times\"; exec sleep 600' })";
+        const command = 'cd \"$DESKHAND_ROOT\"; echo $$ > pid; echo x >> times; exec sleep 600';\n\
+        await execute({ command })";
     let deployment = fleet.begin(&workflow("", code))?;
     let root = fleet.agents()[0].root.clone();
     let sleeper = until("the script's command", || {

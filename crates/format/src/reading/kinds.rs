@@ -134,15 +134,7 @@ pub(super) fn build(name: &'static str, arguments: &mut Arguments) -> Option<Kin
         }),
         "shutdown" => Kind::Shutdown(shutdown(arguments)),
         "registry" => Kind::Registry { script: arguments.text("script") },
-        "script" => Kind::Script(Script {
-            code: arguments.plain("code").unwrap_or_default(),
-            depot: match arguments.texts("depot") {
-                Texts::One(text) => vec![text],
-                Texts::Each(texts) => texts,
-            },
-            memory_mb: arguments.count("memory"),
-            operations: arguments.count("operations"),
-        }),
+        "script" => Kind::Script(script(arguments)),
         "wake_on_lan" => Kind::WakeOnLan(wake(arguments)),
         "action" => Kind::Action(Action {
             name: arguments.text("name"),
@@ -175,6 +167,18 @@ fn execute(arguments: &mut Arguments) -> Execute {
             _ => Visibility::Default,
         },
         environment: arguments.environment("environment"),
+    }
+}
+
+fn script(arguments: &mut Arguments) -> Script {
+    Script {
+        code: arguments.plain("code").unwrap_or_default(),
+        depot: match arguments.texts("depot") {
+            Texts::One(text) => vec![text],
+            Texts::Each(texts) => texts,
+        },
+        memory_mb: arguments.count("memory"),
+        operations: arguments.count("operations"),
     }
 }
 

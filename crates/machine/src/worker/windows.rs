@@ -1,5 +1,5 @@
-//! Workers on Windows: a job object that holds one process, with a limit of memory, and ends it with
-//! this program.
+//! Workers on Windows: a job object that holds one process, with a limit of memory, and ends it
+//! with this program.
 
 #![allow(unsafe_code)] // Job objects exist only in Win32.
 
