@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, completions, computer, deploy, deployment, events, explain, group, keys, run, secret,
-    server, simulate, token, workflow,
+    agent, completions, computer, deploy, deployment, events, explain, group, keys, run, schedule,
+    secret, server, simulate, token, workflow,
 };
 use crate::demo;
 
@@ -48,6 +48,8 @@ pub enum Command {
     Deploy(deploy::Args),
     /// Deployments: watch, suspend, resume, abort, retry
     Deployment(deployment::Args),
+    /// Deployments that are made again and again
+    Schedule(schedule::Args),
     /// Carry out a workflow file on this machine, without a server
     Run(run::Args),
     /// Try a workflow on a pretended fleet, with faults on purpose

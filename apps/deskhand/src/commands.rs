@@ -10,6 +10,7 @@ pub mod explain;
 pub mod group;
 pub mod keys;
 pub mod run;
+pub mod schedule;
 pub mod secret;
 pub mod server;
 pub mod simulate;
@@ -56,6 +57,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Workflow(args) => workflow::run(args).await,
         Command::Deploy(args) => deploy::run(args).await,
         Command::Deployment(args) => deployment::run(args).await,
+        Command::Schedule(args) => schedule::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Events(args) => events::run(args).await,

@@ -6,6 +6,7 @@
 mod deployment;
 mod fleet;
 mod keys;
+mod schedule;
 mod secret;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub use keys::{
 };
 
 pub use secret::{NewSecret, Secret, SecretTest};
+
+pub use schedule::{NewSchedule, Schedule, ScheduleStart};
 
 /// What went wrong: a code for machines, a sentence for people, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -57,6 +60,10 @@ pub enum Change {
     },
     Run {
         run: Run,
+    },
+    /// A schedule was changed, removed, or has begun something.
+    Schedule {
+        name: String,
     },
     /// Output of a command, as it comes.
     Output {

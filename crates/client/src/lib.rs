@@ -12,6 +12,7 @@ mod fleet;
 mod ground;
 mod keys;
 mod path;
+mod schedules;
 mod work;
 
 pub use changes::Changes;

@@ -6,6 +6,7 @@
 //! [`Deployment::begin_next`] as long as it has slots.
 
 mod record;
+mod recurrence;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,6 +14,7 @@ use model::{ComputerId, Outcome, RunId, Timestamp};
 use workflow::Control;
 
 pub use record::{Record, Scope, decode_record, encode_record};
+pub use recurrence::{Due, EVERY_MIN, MISSED_MAX, Missed, Recurrence, RecurrenceError};
 
 /// When a deployment goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use tokio::sync::broadcast;
 /// Changes kept for slow readers; who falls further behind is told to read anew.
 const KEPT_MAX: usize = 4_096;
 
-/// One change, and the deployment it belongs to.
+/// One change, and the deployment it belongs to if it is of one.
 #[derive(Debug)]
 pub struct Told {
-    pub deployment: DeploymentId,
+    pub deployment: Option<DeploymentId>,
     pub change: api::Change,
 }
 
@@ -34,7 +34,14 @@ impl Changes {
 
     pub fn tell(&self, deployment: DeploymentId, change: api::Change) {
         // Nobody watching is no error.
+        let deployment = Some(deployment);
         let _watchers = self.all.send(Arc::new(Told { deployment, change }));
+    }
+
+    /// A schedule is not as it was.
+    pub fn schedule(&self, name: &str) {
+        let change = api::Change::Schedule { name: name.to_owned() };
+        let _watchers = self.all.send(Arc::new(Told { deployment: None, change }));
     }
 
     pub fn watch(&self) -> broadcast::Receiver<Arc<Told>> {

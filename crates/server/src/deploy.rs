@@ -27,7 +27,7 @@ use crate::views;
 use crate::workflows::{self, ApplyError};
 use leaves::Target;
 pub use renew::{edit, prolong, restart};
-pub use targets::{TargetError, computer};
+pub use targets::{TargetError, check as check_targets, computer};
 
 /// A run may begin for so long when no stop date says otherwise.
 const BEGIN_WITHIN: Span = Span::from_secs(30 * 86_400);
@@ -84,10 +84,28 @@ struct Chosen {
     findings: Vec<api::Finding>,
 }
 
+/// What a deployment is made with beside what was asked.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Its id, where it has to be known before.
+    pub id: Option<DeploymentId>,
+    /// Written in the transaction that makes it.
+    pub writes: Vec<Write>,
+}
+
 pub async fn deploy(
     hall: &Arc<Hall>,
     asked: api::NewDeployment,
     by: &str,
+) -> Result<api::Deployed, DeployError> {
+    deploy_beside(hall, asked, by, Beside::default()).await
+}
+
+pub async fn deploy_beside(
+    hall: &Arc<Hall>,
+    asked: api::NewDeployment,
+    by: &str,
+    beside: Beside,
 ) -> Result<api::Deployed, DeployError> {
     let chosen = choose(hall, &asked, by).await?;
     check_variables(&chosen.workflow, &asked.variables)?;
@@ -95,7 +113,10 @@ pub async fn deploy(
     let instant = now();
     let (start, stop) = dates(&asked, instant)?;
     let found = targets::find(hall, &asked.targets).await?;
-    let id = DeploymentId::fresh(instant)?;
+    let id = match beside.id {
+        Some(id) => id,
+        None => DeploymentId::fresh(instant)?,
+    };
     let pinned = pins::pin(hall, &chosen.workflow, &asked.variables, instant).await?;
     let row = rows::Deployment {
         id,
@@ -114,7 +135,9 @@ pub async fn deploy(
     };
     let made = make(hall, row, &found, instant)?;
     let Made { row, targets, tree, envelope } = made;
-    hall.writer.submit(writes(hall, &row, &targets, &envelope)).await?;
+    let mut all = writes(hall, &row, &targets, &envelope);
+    all.extend(beside.writes);
+    hall.writer.submit(all).await?;
     drop(pinned);
     let counts = BTreeMap::from([("pending".to_owned(), targets.len() as u64)]);
     let deployed = api::Deployed {

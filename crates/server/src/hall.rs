@@ -16,6 +16,7 @@ use crate::links::Links;
 use crate::logs::Logs;
 use crate::quiet::{Quiet, Verdict, last_words};
 use crate::reach::Reach;
+use crate::schedules::Schedules;
 use crate::secrets::Vault;
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
@@ -38,6 +39,7 @@ pub struct Hall {
     pub depot: Depot,
     pub deposits: Deposits,
     pub logs: Logs,
+    pub schedules: Schedules,
     pub quiet: Arc<Quiet>,
     pub started_at: Timestamp,
     /// BLAKE3 of the administrator's token.

@@ -13,6 +13,7 @@ mod operators;
 mod problem;
 mod reach;
 mod runs;
+mod schedules;
 mod secrets;
 mod server;
 mod workflows;
@@ -81,6 +82,12 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         deployments::restart,
         deployments::edit,
         deployments::export,
+        schedules::list,
+        schedules::show,
+        schedules::add,
+        schedules::set,
+        schedules::remove,
+        schedules::order,
         runs::show,
         runs::log,
         runs::paths,
@@ -97,6 +104,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::KeyRotation,
         api::NewComputer,
         api::NewDeployment,
+        api::NewSchedule,
         api::NewSecret,
         api::NewToken,
         api::NewWorkflow,
@@ -175,6 +183,12 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/deployments/{id}/restart", post(deployments::restart))
         .route("/api/deployments/{id}/source", get(deployments::export).put(deployments::edit))
         .route("/api/deployments/{id}/paths", get(runs::paths))
+        .route("/api/schedules", get(schedules::list).post(schedules::add))
+        .route(
+            "/api/schedules/{name}",
+            get(schedules::show).put(schedules::set).delete(schedules::remove),
+        )
+        .route("/api/schedules/{name}/{order}", post(schedules::order))
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/log", get(runs::log))
         .route("/api/events", get(events::list))

@@ -24,6 +24,7 @@ mod links;
 mod logs;
 mod quiet;
 mod reach;
+mod schedules;
 mod secrets;
 mod start;
 mod upkeep;

@@ -27,6 +27,7 @@ use crate::links::{Ending, Links};
 use crate::logs::Logs;
 use crate::quiet::Quiet;
 use crate::reach::{self, Reach};
+use crate::schedules::{self, Schedules};
 use crate::secrets::{Vault, VaultError};
 use crate::{http, upkeep};
 
@@ -148,6 +149,7 @@ impl Server {
             deposits: Deposits::default(),
             logs: Logs::new(data.logs()),
             quiet,
+            schedules: Schedules::default(),
             started_at: now(),
             admin: blake3::hash(admin.as_bytes()),
             row: Mutex::new(row),
@@ -175,6 +177,7 @@ fn run(
         tokio::spawn(gateway::run(hall.clone(), agents, is_stopping.clone())),
         tokio::spawn(upkeep::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(reach::run(hall.clone(), is_stopping.clone())),
+        tokio::spawn(schedules::run(hall.clone(), is_stopping.clone())),
     ];
     let api = tokio::spawn(http::run(hall.clone(), api, is_stopping));
     Stop { hall, data, stopping, fenced, tasks, api }

@@ -268,7 +268,7 @@ fn matching<'a>(all: &'a [Deployment], typed: &str) -> Result<&'a str, Trouble> 
 }
 
 /// As much of an id as people need.
-fn short(id: &str) -> &str {
+pub fn short(id: &str) -> &str {
     super::short(id, ID_CHARS)
 }
 

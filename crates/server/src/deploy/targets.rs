@@ -96,6 +96,14 @@ pub async fn find(hall: &Hall, asked: &api::Targets) -> Result<Found, TargetErro
     Ok(found)
 }
 
+/// Whether the targets can be understood, though perhaps none of them has an agent now.
+pub async fn check(hall: &Hall, asked: &api::Targets) -> Result<(), TargetError> {
+    match find(hall, asked).await {
+        Ok(_) | Err(TargetError::NoMatch | TargetError::NoneEnrolled(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The leaves of these computers as they are on record now.
 pub async fn of(hall: &Hall, computers: BTreeSet<ComputerId>) -> Result<Found, TargetError> {
     let mut found = Found { leaves: Vec::with_capacity(computers.len()), left_out: Vec::new() };

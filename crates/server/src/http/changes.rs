@@ -48,7 +48,7 @@ pub async fn watch(
     let changes = BroadcastStream::new(hall.changes.watch());
     let told = changes.filter_map(move |told| {
         let event = match told {
-            Ok(told) if only.is_none_or(|only| told.deployment == only) => data(&told.change),
+            Ok(told) if only.is_none_or(|only| told.deployment == Some(only)) => data(&told.change),
             Ok(_) => None,
             Err(BroadcastStreamRecvError::Lagged(_)) => data(&api::Change::Missed),
         };

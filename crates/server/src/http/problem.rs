@@ -37,6 +37,7 @@ pub enum Code {
     Unreached,
     NotAwake,
     Keys,
+    Schedule,
 }
 
 impl Code {
@@ -61,6 +62,7 @@ impl Code {
             Self::Unreached => ("DH-A060", StatusCode::CONFLICT),
             Self::NotAwake => ("DH-A061", StatusCode::CONFLICT),
             Self::Keys => ("DH-A130", StatusCode::CONFLICT),
+            Self::Schedule => ("DH-A041", StatusCode::UNPROCESSABLE_ENTITY),
         }
     }
 }

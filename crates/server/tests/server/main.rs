@@ -14,5 +14,6 @@ mod live;
 mod queries;
 mod renewal;
 mod robot;
+mod schedules;
 mod secrets;
 mod starting;
