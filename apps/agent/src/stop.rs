@@ -35,3 +35,16 @@ pub(crate) fn asked() -> io::Result<impl Future<Output = ()>> {
         }
     })
 }
+
+/// Ready once standard input has ended: the supervisor wants it so, or is dead.
+pub(crate) async fn supervisor_gone() {
+    let (told, gone) = tokio::sync::oneshot::channel();
+    // A thread of its own, as the runtime would wait for one of its own at the end.
+    std::thread::spawn(move || {
+        // An error is an end as well.
+        let _ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        // The agent may be ending by itself.
+        let _ending = told.send(());
+    });
+    let _told = gone.await;
+}

@@ -23,6 +23,7 @@ use crate::effect::{Job, plan_name};
 use crate::effects::{Effects, end_marked};
 use crate::secrets::Secrets;
 use crate::state::{CommitError, Counter, LoadError, Loaded, Runs, StateFolder, store_trust};
+use crate::update::{Staged, Updates};
 
 /// Inputs that are stepped and made durable together.
 const BATCH_MAX: usize = 256;
@@ -56,6 +57,22 @@ pub(crate) enum Input {
     /// The machine is on, although it was to be switched off for that run: it was started anew
     /// since, or it cannot be switched off.
     CameBack(RunId),
+    /// A new version of the agent is offered.
+    Offered(wire::Update),
+    /// One was fetched, or not.
+    Staged {
+        update: String,
+        result: Result<Staged, String>,
+    },
+}
+
+/// Why the driver went no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to stop.
+    Stopped,
+    /// A new version waits for its trial.
+    ForTrial,
 }
 
 /// What a driver is made of.
@@ -67,6 +84,7 @@ pub(crate) struct Parts {
     pub dialer: Arc<Dialer>,
     pub effects: Effects,
     pub counter: Counter,
+    pub updates: Updates,
     pub inputs: mpsc::Receiver<Input>,
     /// Told to the server beside the machine's facts.
     pub told: Facts,
@@ -78,6 +96,7 @@ pub(crate) struct Driver {
     dialer: Arc<Dialer>,
     effects: Effects,
     counter: Counter,
+    updates: Updates,
     inputs: mpsc::Receiver<Input>,
     told: Facts,
     runs: Runs,
@@ -100,7 +119,8 @@ fn parse(definition: &[u8]) -> Result<Workflow, String> {
 impl Driver {
     /// Opens what is on disk.
     pub(crate) fn open(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { folder, me, sealing, trust, dialer, effects, counter, inputs, told } = parts;
+        let Parts { folder, me, sealing, trust, dialer, effects, counter, updates, inputs, told } =
+            parts;
         let (runs, taker) = open(&folder, me, trust)?;
         Ok(Self {
             folder,
@@ -108,6 +128,7 @@ impl Driver {
             dialer,
             effects,
             counter,
+            updates,
             inputs,
             told,
             runs,
@@ -120,8 +141,8 @@ impl Driver {
         })
     }
 
-    /// Goes on until `stop` is ready.
-    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// Goes on until `stop` is ready, or a new version may be tried.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Ending {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         let mut settled = self.settle();
@@ -132,16 +153,19 @@ impl Driver {
                 tracing::error!("{error}; nothing was begun, tried again in {again} ms");
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    () = &mut stop => return,
+                    () = &mut stop => return Ending::Stopped,
                 }
                 settled = self.reopen();
                 continue;
             }
             backoff.reset();
             self.answer_hellos();
+            if self.updates.is_ready() && self.effects.is_quiet() {
+                return Ending::ForTrial;
+            }
             let input = tokio::select! {
                 biased;
-                () = &mut stop => return,
+                () = &mut stop => return Ending::Stopped,
                 input = self.inputs.recv() => input,
                 () = due(self.taker.poll_timeout()) => None,
             };
@@ -166,6 +190,8 @@ impl Driver {
                     self.outbox = Some(outbox);
                     self.renew_trust(&trust);
                     self.taker.handle(TakerInput::Linked, now());
+                    let news = self.updates.linked();
+                    news.into_iter().for_each(|news| self.send(news));
                 }
             }
             Input::Unlinked => {
@@ -186,6 +212,14 @@ impl Driver {
             Input::Ended { effect, report } => {
                 self.unrecorded.insert(effect, report.clone());
                 self.taker.handle(TakerInput::Ended { effect, report }, now());
+            }
+            Input::Offered(offer) => {
+                let answer = self.updates.hear(&offer, self.taker.trust());
+                answer.into_iter().for_each(|answer| self.send(answer));
+            }
+            Input::Staged { update, result } => {
+                let news = self.updates.staged(&update, result);
+                news.into_iter().for_each(|news| self.send(news));
             }
         }
     }
@@ -349,7 +383,7 @@ impl Driver {
         Hello {
             protocols: Protocols::OURS,
             agent_version: crate::VERSION.to_owned(),
-            capabilities: wire::definition::capabilities().into_iter().collect(),
+            capabilities: capabilities(),
             counter,
             boot_id: machine::boot_id().unwrap_or_default(),
             facts: machine::facts().into_iter().chain(self.told.clone()).collect(),
@@ -373,6 +407,12 @@ impl Driver {
         }
         self.settle()
     }
+}
+
+/// Kinds of activities and what else this agent can.
+fn capabilities() -> Vec<String> {
+    let more = [crate::update::CAPABILITY.to_owned()];
+    wire::definition::capabilities().into_iter().chain(more).collect()
 }
 
 /// Ready at the instant, or a little earlier; never without one.

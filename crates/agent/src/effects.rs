@@ -33,6 +33,11 @@ impl Effects {
         self.running.contains_key(&effect)
     }
 
+    /// Nothing is in progress.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// Carries a job out, unless it is known.
     pub(crate) fn begin(&mut self, job: Job) {
         let (doer, effect) = (self.doer.clone(), job.effect);

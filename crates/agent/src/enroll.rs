@@ -23,7 +23,7 @@ use crate::state::{
 pub struct Enrolment {
     pub token: Token,
     /// Tried before the addresses in the token.
-    pub server: Option<String>,
+    pub servers: Vec<String>,
     /// The name it would like; its host name otherwise.
     pub name: Option<String>,
     /// How this machine is reached from then on. Where it does not dial, the enrolment itself waits
@@ -102,7 +102,10 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
         FromServer::Rejected { code, reason } => {
             return Err(EnrollError::Rejected { code, reason });
         }
-        FromServer::Welcome { .. } | FromServer::Run(_) | FromServer::Trust(_) => {
+        FromServer::Welcome { .. }
+        | FromServer::Run(_)
+        | FromServer::Trust(_)
+        | FromServer::Update(_) => {
             return Err(LinkError::Unexpected.into());
         }
     };
@@ -120,8 +123,8 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
 }
 
 fn addresses(wish: &Enrolment) -> Vec<String> {
-    let mut all: Vec<String> = wish.server.iter().cloned().collect();
-    for server in &wish.token.servers {
+    let mut all: Vec<String> = Vec::new();
+    for server in wish.servers.iter().chain(&wish.token.servers) {
         if !all.contains(server) {
             all.push(server.clone());
         }

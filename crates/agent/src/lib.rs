@@ -31,6 +31,7 @@ pub mod state;
 pub mod status;
 pub mod temporary;
 mod transfer;
+pub mod update;
 
 /// What this program calls itself towards servers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -183,7 +183,10 @@ impl Link {
             FromServer::Rejected { code, reason } => {
                 return Err(LinkError::Rejected { code, reason });
             }
-            FromServer::Enrolled { .. } | FromServer::Run(_) | FromServer::Trust(_) => {
+            FromServer::Enrolled { .. }
+            | FromServer::Run(_)
+            | FromServer::Trust(_)
+            | FromServer::Update(_) => {
                 return Err(LinkError::Unexpected);
             }
         };
@@ -241,6 +244,7 @@ impl Link {
             match hear(&mut stream).await? {
                 FromServer::Run(message) => self.tell(Input::Message(message)).await?,
                 FromServer::Trust(documents) => self.tell(Input::Trust(documents, None)).await?,
+                FromServer::Update(offer) => self.tell(Input::Offered(offer)).await?,
                 FromServer::Rejected { code, reason } => {
                     return Err(LinkError::Rejected { code, reason });
                 }

@@ -10,6 +10,7 @@ use travel::Me;
 
 use crate::config::{Config, ConfigError};
 use crate::dial::{Dialer, Way};
+pub use crate::driver::Ending;
 use crate::driver::{Driver, Parts};
 use crate::effect::Doer;
 use crate::effects::Effects;
@@ -18,6 +19,7 @@ use crate::listen;
 use crate::logs::Logs;
 use crate::state::{Counter, FolderError, Identity, IdentityError, LoadError, StateFolder};
 use crate::transfer::Transfers;
+use crate::update::Updates;
 
 /// Inputs that wait; whoever has more waits with them.
 const INPUTS_MAX: usize = 64;
@@ -41,18 +43,28 @@ pub enum RunError {
     Root { path: PathBuf, source: io::Error },
 }
 
-/// Runs the agent that is enrolled in `folder` until `stop` is ready, reached as `config` says.
-/// Activities act below `root`, where one is given.
+/// How an agent runs.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub config: Config,
+    /// Activities act below this folder.
+    pub root: Option<PathBuf>,
+    /// [`crate::update::supervise`] has started it, so that its version can change.
+    pub is_supervised: bool,
+}
+
+/// Runs the agent that is enrolled in `folder` until `stop` is ready, reached as
+/// its settings say, or until a new version of it is to be tried.
 pub async fn run(
     folder: StateFolder,
-    config: Config,
-    root: Option<PathBuf>,
+    options: Options,
     stop: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+) -> Result<Ending, RunError> {
     let identity = Identity::load(&folder)?;
     folder.create()?;
     let _lock = folder.lock()?;
-    let root = root.map(make_root).transpose()?;
+    let root = options.root.map(make_root).transpose()?;
+    let config = options.config;
     config.check()?;
     let listeners = listen::bind(&config.listen)
         .await
@@ -97,6 +109,8 @@ pub async fn run(
     let effects = Effects::new(doer, said.clone());
     let note = folder.file("status.json");
     tracing::info!("agent {} of {} ({})", crate::VERSION, identity.name, identity.computer);
+    let supervised = options.is_supervised;
+    let updates = Updates::open(folder.path(), supervised, dialer.clone(), said.clone());
     let driver = Driver::open(Parts {
         folder,
         me,
@@ -105,20 +119,21 @@ pub async fn run(
         dialer: dialer.clone(),
         effects,
         counter,
+        updates,
         inputs,
         told: config.told(),
     })?;
     let visits = listen::keep(listeners, dialer.clone());
     let link = Link { dialer, inputs: said, logs: logs.clone(), linked, note };
-    tokio::select! {
-        () = driver.run(stop) => {}
-        () = link.keep() => {}
-        () = visits => {}
-    }
+    let ending = tokio::select! {
+        ending = driver.run(stop) => ending,
+        () = link.keep() => Ending::Stopped,
+        () = visits => Ending::Stopped,
+    };
     // What was not sent waits on disk for the next start.
     logs.unlinked();
     tracing::info!("stopped");
-    Ok(())
+    Ok(ending)
 }
 
 fn make_root(path: PathBuf) -> Result<PathBuf, RunError> {

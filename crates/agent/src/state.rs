@@ -32,7 +32,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use counter::Counter;
-pub(crate) use durable::{write_durable, write_whole};
+pub(crate) use durable::{sync_folder, write_durable, write_whole};
 pub use identity::{Identity, IdentityError, StoreIdentityError};
 pub(crate) use identity::{Keys, load_or_make_keys, store_trust};
 pub use runs::LoadError;

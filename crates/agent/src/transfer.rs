@@ -6,6 +6,7 @@
 
 mod client;
 mod download;
+mod release;
 mod text;
 mod upload;
 
@@ -23,6 +24,7 @@ use crate::backoff::Backoff;
 use crate::dial::Way;
 use crate::effect::interrupted;
 use client::{Client, ContentError};
+pub(crate) use release::fetch_release;
 
 /// Depot to target.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 mod deployment;
 mod fleet;
 mod keys;
+mod release;
 mod schedule;
 mod secret;
 
@@ -25,6 +26,7 @@ pub use keys::{
     Key, KeyRevocation, KeyRotation, Keys, KeysChanged, LaggingAgent, SignedDocument, TrustDocument,
 };
 
+pub use release::{NewRelease, NewUpdate, Program, Release, Update, UpdateMachine};
 pub use secret::{NewSecret, Secret, SecretTest};
 
 pub use schedule::{NewSchedule, Schedule, ScheduleStart};

@@ -88,7 +88,7 @@ impl Client {
         Ok(Changes::new(self.address.clone(), response.into_body(), sender))
     }
 
-    async fn read<T: DeserializeOwned>(
+    pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         method: Method,
         path: String,

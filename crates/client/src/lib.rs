@@ -12,6 +12,7 @@ mod fleet;
 mod ground;
 mod keys;
 mod path;
+mod releases;
 mod schedules;
 mod work;
 

@@ -7,6 +7,7 @@
 
 mod record;
 mod recurrence;
+pub mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

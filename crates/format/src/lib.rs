@@ -8,6 +8,7 @@
 //! A workflow comes out only when the whole text was understood; findings of [`workflow::check`]
 //! are problems beside it and refuse it later, by their severity.
 
+pub mod answers;
 pub mod code;
 mod declarations;
 mod problem;

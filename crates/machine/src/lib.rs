@@ -33,7 +33,7 @@ pub use process::{
     Command, ExecuteEnd, ExecuteError, ExecuteSpec, Stream, Visibility, Waiting, end_marked,
     execute, execute_as,
 };
-pub use protect::protect_folder;
+pub use protect::{keep_for_system, protect_folder};
 pub use spot::{Spot, SpotError};
 pub use wmi::{WmiError, WmiRow, WmiValue, wmi};
 pub use worker::{

@@ -11,6 +11,7 @@ mod hello;
 mod link;
 
 pub use deposit::Deposits;
+pub use hello::cleaned;
 use wire::carry::Accepted;
 
 use std::convert::Infallible;

@@ -14,10 +14,12 @@ use crate::gateway::{Deposits, Gate};
 use crate::identity::Identity;
 use crate::links::Links;
 use crate::logs::Logs;
+use crate::programs::Programs;
 use crate::quiet::{Quiet, Verdict, last_words};
 use crate::reach::Reach;
 use crate::schedules::Schedules;
 use crate::secrets::Vault;
+use crate::updates::Updates;
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
 pub const ADMIN: &str = "admin";
@@ -40,6 +42,8 @@ pub struct Hall {
     pub deposits: Deposits,
     pub logs: Logs,
     pub schedules: Schedules,
+    pub programs: Programs,
+    pub updates: Updates,
     pub quiet: Arc<Quiet>,
     pub started_at: Timestamp,
     /// BLAKE3 of the administrator's token.

@@ -12,6 +12,7 @@ mod keys;
 mod operators;
 mod problem;
 mod reach;
+mod releases;
 mod runs;
 mod schedules;
 mod secrets;
@@ -92,6 +93,13 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         runs::log,
         runs::paths,
         events::list,
+        releases::add_program,
+        releases::list,
+        releases::add,
+        releases::remove,
+        releases::show_update,
+        releases::begin_update,
+        releases::change_update,
         changes::watch,
     ),
     components(schemas(
@@ -107,6 +115,8 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::NewSchedule,
         api::NewSecret,
         api::NewToken,
+        api::NewRelease,
+        api::NewUpdate,
         api::NewWorkflow,
         api::Restart,
         api::ServerSettings,
@@ -192,6 +202,11 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/log", get(runs::log))
         .route("/api/events", get(events::list))
+        .route("/api/releases", get(releases::list).post(releases::add))
+        .route("/api/releases/programs", post(releases::add_program))
+        .route("/api/releases/{version}", delete(releases::remove))
+        .route("/api/update", get(releases::show_update).post(releases::begin_update))
+        .route("/api/update/{order}", post(releases::change_update))
         .route("/api/changes", get(changes::watch))
         .layer(axum::Extension(changes::Stopping(stopping)))
         .fallback(nothing)

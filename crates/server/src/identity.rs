@@ -190,6 +190,16 @@ impl Identity {
         self.with(|state| warrant.sign(&state.current).encode())
     }
 
+    /// The release's envelope, signed with the deployment key.
+    pub fn sign_release(&self, release: &trust::Release) -> Signed {
+        self.with(|state| release.sign(&state.current))
+    }
+
+    /// The trust document of now, as agents judge by it.
+    pub fn document(&self) -> TrustDocument {
+        self.with(|state| state.document.clone())
+    }
+
     /// The id of the deployment key, which warrants name as their signer.
     pub fn key_id(&self) -> KeyId {
         self.with(|state| state.current.id())

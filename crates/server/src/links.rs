@@ -18,6 +18,8 @@ pub const QUEUE_MAX: usize = 8_192;
 #[derive(Debug)]
 pub enum ToLink {
     Send(Box<ToAgent>),
+    /// A new version of the agent is there.
+    Offer(Box<wire::Update>),
     /// Ask the agent whether it is there; the answer is its pong.
     Probe(oneshot::Sender<()>),
     /// Tell the agent of trust documents that it does not have.
@@ -104,6 +106,13 @@ impl Links {
         if link.queue.try_send(ToLink::Send(Box::new(message))).is_err() {
             // Dropping the last sender ends the link.
             all.remove(&computer);
+        }
+    }
+
+    /// Offers a new version; one that is not heard is offered again at the next greeting.
+    pub fn offer(&self, computer: ComputerId, update: wire::Update) {
+        if let Some(link) = self.all().get(&computer) {
+            let _full_or_gone = link.queue.try_send(ToLink::Offer(Box::new(update)));
         }
     }
 

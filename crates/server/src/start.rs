@@ -25,11 +25,13 @@ use crate::hall::{About, Hall, SELF};
 use crate::identity::{Identity, IdentityError};
 use crate::links::{Ending, Links};
 use crate::logs::Logs;
+use crate::programs::Programs;
 use crate::quiet::Quiet;
 use crate::reach::{self, Reach};
 use crate::schedules::{self, Schedules};
 use crate::secrets::{Vault, VaultError};
-use crate::{http, upkeep};
+use crate::updates::{Updates, UpdatesError};
+use crate::{http, updates, upkeep};
 
 const SERVER_SETTING: &str = "server.id";
 /// Until then nobody else takes over what this server does.
@@ -64,6 +66,10 @@ pub enum StartError {
     Chance(#[from] NoChance),
     #[error("the depot `{}` could not be made", .path.display())]
     Depot { path: PathBuf, source: io::Error },
+    #[error("the folder `agents` in the data folder cannot be made")]
+    Programs(#[source] io::Error),
+    #[error(transparent)]
+    Updates(#[from] UpdatesError),
     #[error(transparent)]
     Objects(#[from] StoreError),
     #[error("cannot listen on {address} for {whom}; is another server running there?")]
@@ -114,6 +120,8 @@ impl Server {
         let api_addr = address(&api, config.api_listen);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.database()).await?);
         let depot = open_depot(&config, &data)?;
+        let updates = Updates::open(store.as_ref()).await?;
+        let programs = Programs::open(data.path()).map_err(StartError::Programs)?;
         let row = enter(store.as_ref(), &config, &depot.path, agent_addr, api_addr).await?;
         let identity = Identity::open(data.clone(), store.as_ref(), &row.name, now()).await?;
         let token_bytes: [u8; 32] = random()?;
@@ -148,6 +156,8 @@ impl Server {
             depot,
             deposits: Deposits::default(),
             logs: Logs::new(data.logs()),
+            programs,
+            updates,
             quiet,
             schedules: Schedules::default(),
             started_at: now(),
@@ -178,6 +188,7 @@ fn run(
         tokio::spawn(upkeep::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(reach::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(schedules::run(hall.clone(), is_stopping.clone())),
+        tokio::spawn(updates::run(hall.clone(), is_stopping.clone())),
     ];
     let api = tokio::spawn(http::run(hall.clone(), api, is_stopping));
     Stop { hall, data, stopping, fenced, tasks, api }

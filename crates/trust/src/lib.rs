@@ -14,6 +14,7 @@ mod document;
 pub mod key_file;
 mod keys;
 mod refusal;
+mod release;
 mod sealing;
 mod secret;
 mod signed;
@@ -31,6 +32,7 @@ pub use keys::{
     BadKey, Fingerprint, KeyId, ParseKeyNameError, Signature, SigningKey, VerifyingKey,
 };
 pub use refusal::Refusal;
+pub use release::{Release, ReleaseError, ReleaseFile};
 pub use sealing::{SealingKey, SealingPublic};
 pub use secret::{BadSecretName, CannotOpen, SECRET_BYTES_MAX, VaultKey, check_secret_name};
 pub use signed::Signed;

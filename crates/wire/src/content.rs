@@ -10,6 +10,7 @@
 //! | `GET /content/{run}/{root}/list?path=P&recursive=0` | - | a bundle (`content::Listing`) |
 //! | `GET /content/{run}/{root}/file?path=P` | - | the file; of a `Range`, 206 |
 //! | `POST /content/{run}/{root}/files` | [`Paths`] | the files, one after the other |
+//! | `GET /release/{hash}` | - | the program with that hash; of a `Range`, 206 |
 //! | `POST /deposit/{run}/{effect}/offer` | `content::Offer` | [`Wanted`] |
 //! | `POST /deposit/{run}/{effect}/pieces` | [`PieceHead`], bytes, and so on | 204 |
 //! | `PUT /deposit/{run}/{effect}/bytes?index=I&offset=N` | the file from N to its end | 204 |
@@ -42,19 +43,45 @@ pub const BATCHED_FILE_BYTES_MAX: u64 = 1 << 20;
 /// What an agent asks for, as method and URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContentRequest {
-    List { run: RunId, root: Digest, path: String, recursive: bool },
-    File { run: RunId, root: Digest, path: String },
-    Files { run: RunId, root: Digest },
-    Offer { effect: EffectId },
-    Pieces { effect: EffectId },
-    Bytes { effect: EffectId, index: u32, offset: u64 },
-    Finish { effect: EffectId },
+    List {
+        run: RunId,
+        root: Digest,
+        path: String,
+        recursive: bool,
+    },
+    File {
+        run: RunId,
+        root: Digest,
+        path: String,
+    },
+    Files {
+        run: RunId,
+        root: Digest,
+    },
+    /// A program of a release, for any agent that is enrolled.
+    Release {
+        digest: Digest,
+    },
+    Offer {
+        effect: EffectId,
+    },
+    Pieces {
+        effect: EffectId,
+    },
+    Bytes {
+        effect: EffectId,
+        index: u32,
+        offset: u64,
+    },
+    Finish {
+        effect: EffectId,
+    },
 }
 
 impl ContentRequest {
     pub const fn method(&self) -> &'static str {
         match self {
-            Self::List { .. } | Self::File { .. } => "GET",
+            Self::List { .. } | Self::File { .. } | Self::Release { .. } => "GET",
             Self::Bytes { .. } => "PUT",
             Self::Files { .. } | Self::Offer { .. } | Self::Pieces { .. } | Self::Finish { .. } => {
                 "POST"
@@ -76,6 +103,7 @@ impl ContentRequest {
                 format!("/content/{run}/{root}/file?path={}", escape(path))
             }
             Self::Files { run, root } => format!("/content/{run}/{root}/files"),
+            Self::Release { digest } => format!("/release/{digest}"),
             Self::Offer { effect } => deposit(effect, "offer"),
             Self::Pieces { effect } => deposit(effect, "pieces"),
             Self::Bytes { effect, index, offset } => {
@@ -87,6 +115,10 @@ impl ContentRequest {
 
     /// Reads method, path and query; `None` for anything that [`Self::uri`] does not write.
     pub fn parse(method: &str, path: &str, query: &str) -> Option<Self> {
+        if let Some(digest) = path.strip_prefix("/release/") {
+            let digest = digest.parse().ok()?;
+            return (method == "GET").then_some(Self::Release { digest });
+        }
         let mut parts = path.strip_prefix('/')?.split('/');
         let (room, run, place, last) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {

@@ -7,8 +7,10 @@ mod message;
 pub mod package;
 pub mod temporary;
 pub mod tls;
+mod update;
 
 pub use message::{Enroll, FromAgent, FromServer, Hello, Log, MessageError, Protocols, Stream};
+pub use update::{Update, UpdateNews, UpdateState};
 
 /// Where anybody may ask for the signed trust documents beyond a number, with `?after=`; the answer
 /// is a [`FromServer::Trust`].

@@ -4,7 +4,7 @@
 //! a protocol that knows it; what must not be ignored travels in definitions, whose capabilities an
 //! agent checks.
 
-mod pb;
+pub(crate) mod pb;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use prost::Message as _;
 use travel::{Give, Holding, ToAgent, ToServer};
 use workflow::{ActivityName, Control, EffectId, Epoch, Remaining, Report, Visit};
 
+use crate::update::{self, Update, UpdateNews};
 use pb::*;
 
 /// Bytes that are no message.
@@ -96,6 +97,7 @@ pub enum FromAgent {
     Log(Log),
     /// The number of the trust document it holds from now on.
     TrustHeld(u64),
+    Update(UpdateNews),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,8 @@ pub enum FromServer {
         reason: String,
     },
     Run(ToAgent),
+    /// A new version of the agent is there.
+    Update(Update),
 }
 
 impl FromAgent {
@@ -141,6 +145,7 @@ impl FromAgent {
                 activity: activity.to_string(),
             }),
             Self::Run(ToServer::Cancel { effect }) => PbAgentContent::Cancel(put_effect(effect)),
+            Self::Update(news) => PbAgentContent::Update(update::put_news(news)),
             Self::Log(log) => PbAgentContent::Log(PbLog {
                 effect: Some(put_effect(log.effect)),
                 is_err: log.stream == Stream::Err,
@@ -175,6 +180,7 @@ impl FromAgent {
             PbAgentContent::Cancel(effect) => {
                 Self::Run(ToServer::Cancel { effect: read_effect(Some(effect))? })
             }
+            PbAgentContent::Update(news) => Self::Update(update::read_news(news)?),
             PbAgentContent::Log(log) => Self::Log(Log {
                 effect: read_effect(log.effect)?,
                 stream: if log.is_err { Stream::Err } else { Stream::Out },
@@ -201,6 +207,7 @@ impl FromServer {
             }
             Self::Trust(documents) => PbServerContent::Trust(PbTrust { documents }),
             Self::Run(message) => put_to_agent(message),
+            Self::Update(update) => PbServerContent::Update(update::put(update)),
         };
         PbFromServer { content: Some(content) }.encode_to_vec()
     }
@@ -220,6 +227,7 @@ impl FromServer {
                 Self::Rejected { code, reason }
             }
             PbServerContent::Trust(PbTrust { documents }) => Self::Trust(documents),
+            PbServerContent::Update(update) => Self::Update(update::read(update)),
             other => Self::Run(read_to_agent(other)?),
         })
     }
@@ -278,7 +286,8 @@ fn read_to_agent(content: PbServerContent) -> Result<ToAgent, MessageError> {
         PbServerContent::Welcome(_)
         | PbServerContent::Enrolled(_)
         | PbServerContent::Rejected(_)
-        | PbServerContent::Trust(_) => return Err(MessageError::Empty),
+        | PbServerContent::Trust(_)
+        | PbServerContent::Update(_) => return Err(MessageError::Empty),
     })
 }
 

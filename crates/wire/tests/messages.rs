@@ -6,7 +6,9 @@ use std::sync::Arc;
 use model::{ComputerId, DeploymentId, Digest, RunId, Span, TokenId};
 use proptest::prelude::*;
 use travel::{Give, Holding, Package, ToAgent, ToServer};
-use wire::{Enroll, FromAgent, FromServer, Hello, Log, Protocols, Stream};
+use wire::{
+    Enroll, FromAgent, FromServer, Hello, Log, Protocols, Stream, Update, UpdateNews, UpdateState,
+};
 use workflow::{Control, EffectId, Epoch, Event, Remaining, Report, Visit};
 
 fn run() -> RunId {
@@ -67,6 +69,11 @@ fn from_agents() -> Vec<FromAgent> {
             offset: 9,
             bytes: vec![0, 255],
         }),
+        FromAgent::Update(UpdateNews {
+            id: "u".into(),
+            state: UpdateState::FellBack,
+            reason: "it did not come back".into(),
+        }),
     ]
 }
 
@@ -103,6 +110,11 @@ fn from_servers() -> Vec<FromServer> {
         FromServer::Run(ToAgent::Answer { effect: effect(), report }),
         FromServer::Run(ToAgent::Forget { run: run() }),
         FromServer::Run(ToAgent::Fenced { run: run() }),
+        FromServer::Update(Update {
+            id: "u".into(),
+            release: vec![1, 2],
+            within: Span::from_secs(600),
+        }),
     ]
 }
 

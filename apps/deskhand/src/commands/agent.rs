@@ -1,5 +1,8 @@
 //! `deskhand agent`: the programs on the machines.
 
+mod release;
+mod update;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -38,6 +41,13 @@ enum Action {
         /// A computer by name or id, or `INET:host:port` where a machine waits to be enrolled
         whom: String,
     },
+    /// Versions of the agent that the server can offer
+    Release {
+        #[command(subcommand)]
+        action: release::Action,
+    },
+    /// Offer a version of the agent to the fleet, in waves
+    Update(update::Args),
     /// End an agent's trust: it is disconnected and must be enrolled anew
     Revoke {
         /// Computers by name or id
@@ -50,6 +60,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let client = args.connection.client()?;
     match args.action {
         Action::List { json } => list(&client.agents().await?, json)?,
+        Action::Release { action } => release::run(&client, &action).await?,
+        Action::Update(args) => return update::run(&client, args).await,
         Action::Approve { computer } => {
             for computer in computer {
                 client.approve_agent(&computer).await?;

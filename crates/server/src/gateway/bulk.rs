@@ -3,7 +3,7 @@
 //! Every request is checked anew: an enrolled key, a run of that agent that has not ended, the root
 //! that its deployment pinned. Paths are looked up in the pinned tree and nowhere else.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -75,6 +75,10 @@ pub async fn answer(
             file(hall, peer, (run, root), &path, range).await
         }
         ContentRequest::Files { run, root } => files(hall, peer, (run, root), request).await,
+        ContentRequest::Release { digest } => {
+            let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
+            release(hall, peer, digest, range).await
+        }
         ContentRequest::Offer { .. }
         | ContentRequest::Pieces { .. }
         | ContentRequest::Bytes { .. }
@@ -179,6 +183,42 @@ async fn file(
         let (file, left) = objects.open_range(&digest, size, first)?;
         let wanted =
             last.map_or(left, |last| last.saturating_add(1).saturating_sub(first).min(left));
+        Ok((file, wanted))
+    })
+    .await?;
+    let body = stream(move |out| copy(&mut file.take(length), out));
+    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    Ok(streamed(status, length, body))
+}
+
+/// A program of a release, for any agent that is enrolled.
+async fn release(
+    hall: &Arc<Hall>,
+    peer: Peer,
+    digest: Digest,
+    range: Option<&str>,
+) -> Result<Answer, Denied> {
+    computer_of(hall, peer).await?;
+    let path = hall.programs.path(&digest);
+    let range = range.map(parse_range).transpose()?;
+    program(path, range).await
+}
+
+/// A file as it lies, or what a range asks of it.
+pub async fn program(
+    path: std::path::PathBuf,
+    range: Option<(u64, Option<u64>)>,
+) -> Result<Answer, Denied> {
+    let (file, length) = blocking(move || {
+        let nothing = |_| Denied::new(StatusCode::NOT_FOUND, "there is no such program");
+        let mut file = std::fs::File::open(&path).map_err(nothing)?;
+        let size = file.metadata().map_err(nothing)?.len();
+        let (first, last) = range.unwrap_or((0, None));
+        if first > size {
+            return Err(Denied::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file is shorter"));
+        }
+        file.seek(io::SeekFrom::Start(first)).map_err(nothing)?;
+        let wanted = last.map_or(size, |last| last.saturating_add(1).min(size)) - first;
         Ok((file, wanted))
     })
     .await?;

@@ -90,7 +90,8 @@ pub async fn answer(
         }
         ContentRequest::List { .. }
         | ContentRequest::File { .. }
-        | ContentRequest::Files { .. } => {
+        | ContentRequest::Files { .. }
+        | ContentRequest::Release { .. } => {
             Err(Denied::new(StatusCode::NOT_FOUND, "there is nothing of that name"))
         }
     }

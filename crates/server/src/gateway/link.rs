@@ -158,6 +158,9 @@ async fn live(hall: &Arc<Hall>, socket: &mut Socket, greeted: Greeted) -> Result
     }
     let mut ended = Ok(());
     if hall.core.input(GiverInput::Connected { computer, session, holdings }).await.is_ok() {
+        if let Some(update) = hall.updates.greet(computer).await {
+            hall.links.offer(computer, update);
+        }
         ended = link.run().await;
         // A core that is gone knows no links either.
         let _core_gone = hall.core.input(GiverInput::Disconnected { computer, session }).await;
@@ -263,6 +266,10 @@ impl Link<'_> {
                 drop(self.hall.writer.submit(vec![held]));
                 Ok(true)
             }
+            FromAgent::Update(news) => {
+                self.hall.updates.hear(self.hall, self.computer, news).await;
+                Ok(true)
+            }
             FromAgent::Hello(_) | FromAgent::Enroll(_) => {
                 Err(self.refused("it greeted a second time"))
             }
@@ -305,6 +312,13 @@ impl Link<'_> {
             match asked {
                 ToLink::Send(message) => {
                     let bytes = FromServer::Run(*message).encode();
+                    if feed(self.socket, bytes).await.is_err() {
+                        return false;
+                    }
+                    sent += 1;
+                }
+                ToLink::Offer(update) => {
+                    let bytes = FromServer::Update(*update).encode();
                     if feed(self.socket, bytes).await.is_err() {
                         return false;
                     }

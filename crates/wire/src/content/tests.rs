@@ -16,6 +16,7 @@ fn requests_read_back() {
         ContentRequest::List { run, root, path: path.clone(), recursive: false },
         ContentRequest::File { run, root, path },
         ContentRequest::Files { run, root },
+        ContentRequest::Release { digest: root },
         ContentRequest::Offer { effect },
         ContentRequest::Pieces { effect },
         ContentRequest::Bytes { effect, index: 3, offset: 1 << 40 },

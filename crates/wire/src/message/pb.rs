@@ -112,7 +112,7 @@ pub struct PbLog {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromAgent {
-    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 30")]
+    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 20, 30")]
     pub content: Option<PbAgentContent>,
 }
 
@@ -134,6 +134,8 @@ pub enum PbAgentContent {
     Log(PbLog),
     #[prost(uint64, tag = "30")]
     TrustHeld(u64),
+    #[prost(message, tag = "20")]
+    Update(PbUpdateNews),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -241,7 +243,7 @@ pub struct PbAnswer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromServer {
-    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 30")]
+    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30")]
     pub content: Option<PbServerContent>,
 }
 
@@ -269,4 +271,26 @@ pub enum PbServerContent {
     Fenced(Vec<u8>),
     #[prost(message, tag = "30")]
     Trust(PbTrust),
+    #[prost(message, tag = "20")]
+    Update(PbUpdate),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbUpdate {
+    #[prost(string, tag = "1")]
+    pub id: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub release: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub within_ms: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbUpdateNews {
+    #[prost(string, tag = "1")]
+    pub id: String,
+    #[prost(string, tag = "2")]
+    pub state: String,
+    #[prost(string, tag = "3")]
+    pub reason: String,
 }
