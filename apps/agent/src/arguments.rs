@@ -115,6 +115,11 @@ pub(crate) struct RunArguments {
     /// Started by the service manager of Windows.
     #[arg(long, hide = true)]
     pub service: bool,
+    /// Instead of restarting the machine or switching it off, note that in this file. Programs that
+    /// are delivered do not have this option.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub power_driver: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

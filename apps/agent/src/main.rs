@@ -5,6 +5,8 @@
 mod arguments;
 mod enrolling;
 mod failure;
+#[cfg(debug_assertions)]
+mod power;
 mod print;
 mod running;
 mod service;

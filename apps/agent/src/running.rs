@@ -61,7 +61,12 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
     };
     let folder = folder(what.state.state)?;
     let config = configured(&folder, &what.reach)?;
-    let options = Options { config, root: what.root, is_supervised };
+    #[cfg_attr(not(debug_assertions), allow(unused_mut))]
+    let mut options = Options { config, root: what.root, is_supervised, power: None };
+    #[cfg(debug_assertions)]
+    if let Some(file) = what.power_driver {
+        options.power = Some(std::sync::Arc::new(crate::power::Noted(file)));
+    }
     let ending = agent::run::run(folder, options, stop).await?;
     Ok(match ending {
         Ending::Stopped => ExitCode::SUCCESS,

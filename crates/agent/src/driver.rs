@@ -283,8 +283,11 @@ impl Driver {
             }
             for effect in std::mem::take(&mut self.unrecorded).into_keys() {
                 self.effects.forget(effect);
-                // Most have none.
-                let _ = std::fs::remove_file(self.plan_of(effect));
+                // The machine goes off by the plan, once the run was handed back.
+                if !self.is_leaving_by(effect) {
+                    // Most have none.
+                    let _ = std::fs::remove_file(self.plan_of(effect));
+                }
             }
             if self.refused.is_empty() {
                 return Ok(());
@@ -293,6 +296,12 @@ impl Driver {
                 self.taker.handle(TakerInput::Ended { effect, report }, now());
             }
         }
+    }
+
+    fn is_leaving_by(&self, effect: EffectId) -> bool {
+        let mut runs = self.taker.runs();
+        let run = runs.find(|(package, _)| package.run == effect.run);
+        run.is_some_and(|(_, run)| run.state().leaving() == Some(effect.visit))
     }
 
     fn plan_of(&self, effect: EffectId) -> std::path::PathBuf {

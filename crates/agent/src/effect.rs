@@ -8,14 +8,18 @@
 mod capture;
 mod execute;
 mod files;
+mod registry;
 mod render;
 mod script;
+mod shutdown;
 #[cfg(test)]
 mod tests;
+mod who;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use machine::power::Power;
 use model::Digest;
 use tokio_util::sync::CancellationToken;
 use wire::Log;
@@ -24,6 +28,7 @@ use workflow::{Activity, Context, EffectId, Event, Kind, Report, RunAs};
 use crate::secrets::Secrets;
 use crate::transfer::Transfers;
 use render::Task;
+use who::Who;
 
 /// Where pieces of output go.
 pub(crate) type Show = Arc<dyn Fn(Log) + Send + Sync>;
@@ -35,6 +40,8 @@ pub(crate) struct Doer {
     pub show: Show,
     /// None where there is no server.
     pub transfers: Option<Transfers>,
+    /// None where the machine is not to go down.
+    pub power: Option<Arc<dyn Power>>,
 }
 
 /// One activity to be carried out.
@@ -77,7 +84,7 @@ impl Doer {
         show: &Show,
         cancel: &CancellationToken,
     ) -> Report {
-        let Job { effect, activity, context, depot, folder, .. } = job;
+        let Job { effect, activity, context, depot, folder, run_as, secrets } = job;
         let root = self.root.as_deref();
         let mut task = match render::render(effect, &activity.kind, &context, root) {
             Ok(task) => task,
@@ -88,7 +95,18 @@ impl Doer {
         }
         let plan = folder.map(|folder| folder.join(plan_name(effect)));
         match task {
-            Task::Execute { spec, log } => execute::run(effect, &spec, log, show, cancel).await,
+            Task::Execute { spec, log } => {
+                let identity = match Who::new(run_as, secrets).find().await {
+                    Ok(identity) => identity,
+                    Err(error) => return Report::error(sentence(&error)),
+                };
+                execute::run(effect, (&spec, identity.as_ref()), log, show, cancel).await
+            }
+            Task::Impersonate(user) => who::impersonate(user, secrets).await,
+            Task::Registry { script } => {
+                registry::run(script, Who::new(run_as, secrets), plan, cancel).await
+            }
+            Task::Shutdown(down) => shutdown::run(self.power.as_ref(), down, plan, cancel).await,
             Task::Files(operation) => files::run(operation, plan, cancel).await,
             Task::Upload(upload) => match &self.transfers {
                 Some(transfers) => transfers.upload(effect, depot, upload, plan, cancel).await,
@@ -105,18 +123,12 @@ impl Doer {
 }
 
 impl Doer {
-    /// Returns when the machine is on: it was started anew since `plan` was written (or nothing was
-    /// prepared), or it cannot be switched off.
+    /// Switches the machine off as a Shutdown prepared it in the file `plan`. Returns when the
+    /// machine is on: it was started anew since, or nothing was prepared. An error says why it
+    /// stays on.
     pub(crate) async fn power_off(&self, plan: &Path) -> Result<(), String> {
-        let prepared = match tokio::fs::read_to_string(plan).await {
-            Ok(prepared) => prepared,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(format!("{}: {error}", plan.display())),
-        };
-        match machine::boot_id() {
-            Ok(boot) if boot == prepared.trim() => Err("it cannot switch itself off".into()),
-            _ => Ok(()),
-        }
+        let done = shutdown::power_off(self.power.as_ref(), plan).await;
+        done.map_err(|error| sentence(&error))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use machine::power::{Power, system_power};
 use tokio::sync::{mpsc, watch};
 use travel::Me;
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub root: Option<PathBuf>,
     /// [`crate::update::supervise`] has started it, so that its version can change.
     pub is_supervised: bool,
+    /// In place of the machine's own power, which an agent with a root never has.
+    pub power: Option<Arc<dyn Power>>,
 }
 
 /// Runs the agent that is enrolled in `folder` until `stop` is ready, reached as
@@ -63,6 +66,8 @@ pub async fn run(
     let identity = Identity::load(&folder)?;
     folder.create()?;
     let _lock = folder.lock()?;
+    let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
+    let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
     let config = options.config;
     config.check()?;
@@ -105,6 +110,7 @@ pub async fn run(
             folder.file("hashes"),
             is_linked,
         )),
+        power,
     };
     let effects = Effects::new(doer, said.clone());
     let note = folder.file("status.json");

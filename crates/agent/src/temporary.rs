@@ -166,6 +166,8 @@ impl Session {
             // Nobody is left to be shown it when the server is gone.
             show: Arc::new(move |log| drop(shown.send(log))),
             transfers: Some(Transfers::new(way, folders.work().join("hashes"), is_linked)),
+            // After the restart nobody would know that it was done, and it would be ordered again.
+            power: None,
         };
         let effects = Effects::new(doer, said);
         let definitions = BTreeMap::new();

@@ -56,9 +56,12 @@ fn field(parameter: &Parameter, text: &mut String) {
 
 fn of(shape: Shape) -> String {
     match shape {
-        Shape::Plain | Shape::Code | Shape::Text | Shape::Span | Shape::Activity => {
-            "string".to_owned()
-        }
+        Shape::Plain
+        | Shape::Registry
+        | Shape::Code
+        | Shape::Text
+        | Shape::Span
+        | Shape::Activity => "string".to_owned(),
         Shape::Texts => "string | string[]".to_owned(),
         Shape::Switch => "boolean".to_owned(),
         Shape::Count => "number".to_owned(),

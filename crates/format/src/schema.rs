@@ -129,7 +129,7 @@ fn value(shape: Shape, may_be_null: bool) -> Value {
         json!(names.iter().copied().chain(null).collect::<Vec<_>>())
     };
     match shape {
-        Shape::Plain | Shape::Code | Shape::Text => {
+        Shape::Plain | Shape::Code | Shape::Registry | Shape::Text => {
             json!({ "type": types(&["string", "integer"]) })
         }
         Shape::Texts => json!({

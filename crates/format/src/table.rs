@@ -43,6 +43,8 @@ pub(crate) enum Shape {
     Texts,
     /// JavaScript.
     Code,
+    /// A script for the registry, which may hold templates.
+    Registry,
     /// `true` or `false`.
     Switch,
     /// A whole number from 0.
@@ -423,7 +425,7 @@ pub(crate) const ACTIVITIES: &[Activity] = &[
         "Tests and changes the Windows registry; all of the script, or nothing of it.",
         &[parameter(
             "script",
-            Shape::Text,
+            Shape::Registry,
             Preset::Required,
             "Keys and values as in `.reg` files, and tests: `[HKLM\\Software\\Viewer]?`.",
         )],

@@ -46,7 +46,7 @@ fn in_words(why: &str) -> String {
 }
 
 /// The power of a machine. The calls may block for some seconds.
-pub trait Power: Send + Sync {
+pub trait Power: std::fmt::Debug + Send + Sync {
     /// Another text after each boot, also after one that a fast start-up makes look like a sleep.
     fn boot_id(&self) -> io::Result<String>;
 

@@ -3,8 +3,8 @@
 //!
 //! [`Registry`] is what a registry can do; [`SystemRegistry`] is the machine's own, and
 //! [`MemoryRegistry`] one to try scripts on, on every system. `HKEY_CLASSES_ROOT` means the
-//! machine's classes; a user's own are below `HKEY_CURRENT_USER\Software\Classes`. The 64-bit view is
-//! used; what 32-bit programs see is below `Software\WOW6432Node`.
+//! machine's classes; a user's own are below `HKEY_CURRENT_USER\Software\Classes`. The 64-bit view
+//! is used; what 32-bit programs see is below `Software\WOW6432Node`.
 
 mod bytes;
 mod memory;

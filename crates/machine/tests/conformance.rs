@@ -8,3 +8,5 @@ mod file_operations;
 #[cfg(target_os = "linux")]
 mod identities;
 mod registry_scripts;
+#[cfg(windows)]
+mod windows_identities;

@@ -217,9 +217,19 @@ impl Fleet {
     }
 
     pub fn start_agent(&mut self, index: usize) -> Result<()> {
+        self.start_agent_with(index, [""; 0])
+    }
+
+    /// The same with more words on its command line.
+    pub fn start_agent_with<S: AsRef<OsStr>>(
+        &mut self,
+        index: usize,
+        more: impl IntoIterator<Item = S>,
+    ) -> Result<()> {
         let agent = &mut self.agents[index];
         let mut command = Command::new(program("deskhand-agent"));
         command.args(["run", "--state"]).arg(&agent.state).arg("--root").arg(&agent.root);
+        command.args(more);
         let log = agent.state.with_file_name("agent.log");
         agent.process = Some(Child::start(command, &log)?);
         Ok(())

@@ -1,6 +1,6 @@
 //! Execution: a command, its output, its exit code.
 
-use machine::{ExecuteEnd, ExecuteSpec};
+use machine::{ExecuteEnd, ExecuteSpec, Identity};
 use tokio_util::sync::CancellationToken;
 use wire::Stream;
 use workflow::{EffectId, Event, Logging, Outputs, Report};
@@ -13,7 +13,7 @@ const NOTE_CHARS_MAX: usize = 300;
 
 pub(super) async fn run(
     effect: EffectId,
-    spec: &ExecuteSpec,
+    (spec, identity): (&ExecuteSpec, Option<&Identity>),
     log: Logging,
     show: &Show,
     cancel: &CancellationToken,
@@ -25,11 +25,12 @@ pub(super) async fn run(
     };
     let mut out = Capture::new(effect, Stream::Out, out_logged);
     let mut err = Capture::new(effect, Stream::Err, err_logged);
-    let ended = machine::execute(spec, cancel.cancelled(), |stream, bytes| match stream {
-        machine::Stream::Stdout => out.push(bytes, &**show),
-        machine::Stream::Stderr => err.push(bytes, &**show),
-    })
-    .await;
+    let ended =
+        machine::execute_as(spec, identity, cancel.cancelled(), |stream, bytes| match stream {
+            machine::Stream::Stdout => out.push(bytes, &**show),
+            machine::Stream::Stderr => err.push(bytes, &**show),
+        })
+        .await;
     let is_fine = matches!(ended, Ok(ExecuteEnd::Exited { code: 0 } | ExecuteEnd::Started));
     out.finish(!is_fine, &**show);
     err.finish(true, &**show);

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use machine::power::{Descent, PowerWish};
 use machine::{
     CaseRule, ExecuteSpec, Filter, FilterError, Operation, Options, Spot, SpotError, Visibility,
     Waiting,
 };
 use workflow::{
-    Command, Context, EffectId, Execute, FileMove, FolderList, Kind, Logging, RenderError, Template,
+    Command, Context, EffectId, Execute, FileMove, FolderList, Impersonate, Kind, Logging,
+    RenderError, RunAs, Shutdown, ShutdownMethod, Template,
 };
 
+use super::shutdown::Descending;
 use crate::transfer::{Download, Upload};
 
 /// Environment variables made of outputs are cut here; programs that need more read files.
@@ -28,6 +31,12 @@ pub(crate) enum Task {
     Files(Operation),
     Upload(Upload),
     Download(Download),
+    /// The user to be found; none for the agent itself.
+    Impersonate(Option<RunAs>),
+    Registry {
+        script: String,
+    },
+    Shutdown(Descending),
     /// It is the server's.
     Elsewhere,
     NotYet(String),
@@ -107,9 +116,9 @@ pub(crate) fn render(
                 force: *force,
             })
         }
-        Kind::Impersonate(_) | Kind::Shutdown(_) | Kind::Registry { .. } => {
-            Task::NotYet(kind.name().to_owned())
-        }
+        Kind::Impersonate(impersonate) => Task::Impersonate(with.user(impersonate)?),
+        Kind::Shutdown(shutdown) => Task::Shutdown(with.shutdown(shutdown)?),
+        Kind::Registry { script } => Task::Registry { script: with.text(script)? },
         Kind::NotYet { name } => Task::NotYet(name.clone()),
         _ => Task::Elsewhere,
     })
@@ -141,6 +150,25 @@ impl Renderer<'_> {
         let spots =
             named.map(|text| Spot::absolute(text, self.root)).collect::<Result<Vec<_>, _>>()?;
         if spots.is_empty() { Err(SpotError::Empty.into()) } else { Ok(spots) }
+    }
+
+    fn user(&self, impersonate: &Impersonate) -> Result<Option<RunAs>, RenderError> {
+        let Some(user) = &impersonate.user else { return Ok(None) };
+        let user = self.text(user)?.trim().to_owned();
+        let domain = impersonate.domain.as_ref().map(|domain| self.text(domain)).transpose()?;
+        let domain = domain.unwrap_or_default().trim().to_owned();
+        Ok(Some(RunAs { user, domain, secret: impersonate.secret.clone() }))
+    }
+
+    fn shutdown(&self, shutdown: &Shutdown) -> Result<Descending, RenderError> {
+        let message = shutdown.message.as_ref().map(|message| self.text(message)).transpose()?;
+        let descent = match shutdown.method {
+            ShutdownMethod::Restart => Descent::Restart,
+            ShutdownMethod::PowerOff => Descent::PowerOff,
+        };
+        let message = message.filter(|message| !message.trim().is_empty());
+        let wish = PowerWish { descent, message, force: shutdown.force };
+        Ok(Descending { wish, delay: shutdown.delay })
     }
 
     fn transfer(&self, files: &FileMove) -> Result<machine::Transfer, TaskError> {

@@ -259,3 +259,57 @@ fn a_list_of_files_is_acted_on_again_after_a_death() {
     let report = carry_out(operation);
     assert!(report.note.is_some_and(|note| note.contains("is damaged")));
 }
+
+#[test]
+fn impersonate_finds_the_user_and_governs_what_follows() {
+    let machine = Machine::new();
+    let (own, _) = machine::identity::own_user();
+    let me = format!("impersonate: {{ user: '{own}' }}");
+    let name = if cfg!(windows) { "execute: { command: echo %USERNAME% }" } else { WHO };
+    let result = machine.carry_out(&[&me, name, "impersonate: {}", name]);
+    assert_success(&result);
+    assert_eq!(output(&result, "a0", "user"), own);
+    assert!(output(&result, "a1", "stdout").starts_with(&own), "{result:?}");
+    assert!(output(&result, "a2", "user") == own);
+    if cfg!(target_os = "linux") {
+        assert_eq!(output(&result, "a1", "stdout"), format!("{own}|{own}|"));
+        assert!(output(&result, "a3", "stdout").ends_with("agent's"), "{result:?}");
+    }
+}
+
+/// The last word is of the agent's own environment, which users do not have.
+const WHO: &str =
+    r#"execute: { command: 'echo "$(id -un)|$LOGNAME|${CARGO_MANIFEST_DIR:+agent''s}"' }"#;
+
+#[test]
+fn users_that_cannot_be_found_are_told() {
+    let machine = Machine::new();
+    for (user, expect) in [
+        ("user: no-such-user-anywhere", "no-such-user-anywhere"),
+        ("user: '{{ where }}', secret: theirs", "the secret `theirs` did not come with the run"),
+        ("user: '-x'", "cannot be the name of a user"),
+    ] {
+        let result = machine.carry_out(&[&format!("impersonate: {{ {user} }}")]);
+        let note = result.path[0].note.as_deref().unwrap_or_default();
+        assert!(note.contains(expect), "{user}: {note}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_registry_is_not_on_this_system() {
+    let machine = Machine::new();
+    let result = machine.carry_out(&["registry: { script: '[HKLM\\Software\\Maker]?' }"]);
+    let note = result.path[0].note.as_deref();
+    assert_eq!(note, Some("the registry is a part of Windows; this is Linux"));
+}
+
+#[test]
+fn a_run_without_an_agent_never_restarts_the_machine() {
+    let machine = Machine::new();
+    for method in ["restart", "shutdown"] {
+        let result = machine.carry_out(&[&format!("shutdown: {{ method: {method} }}")]);
+        let note = result.path[0].note.as_deref().unwrap_or_default();
+        assert!(note.contains("an enrolled agent"), "{note}");
+    }
+}

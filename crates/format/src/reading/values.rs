@@ -7,7 +7,8 @@ use workflow::{ActivityName, Template};
 
 use super::Reader;
 use crate::code;
-use crate::problem::{Place, shown};
+use crate::problem::{Place, Problem, shown};
+use crate::registry::parse_registry;
 use crate::table::{Parameter, Preset, Shape};
 use crate::yaml::{Node, Scalar, Style, Value};
 
@@ -89,7 +90,7 @@ pub(super) fn preset(parameter: &Parameter) -> Argument {
         (Preset::Nothing, Shape::Texts) => Argument::Texts(Texts::Each(Vec::new())),
         (Preset::Required, Shape::Plain | Shape::Code) => Argument::Plain(String::new()),
         (Preset::Required, Shape::Texts) => Argument::Texts(Texts::One(blank())),
-        (Preset::Required, Shape::Text) => Argument::Text(blank()),
+        (Preset::Required, Shape::Text | Shape::Registry) => Argument::Text(blank()),
         (Preset::Required | Preset::Nothing, _) => Argument::Absent,
     }
 }
@@ -110,6 +111,7 @@ impl Reader<'_, '_> {
             Shape::Plain => self.text(node).map(Argument::Plain),
             Shape::Code => self.code(node).map(Argument::Plain),
             Shape::Text => self.template(node).map(Argument::Text),
+            Shape::Registry => self.registry(node).map(Argument::Text),
             Shape::Texts => self.texts(node).map(Argument::Texts),
             Shape::Switch => self.switch(node).map(Argument::Switch),
             Shape::Count => self.count(node).map(Argument::Count),
@@ -154,6 +156,23 @@ impl Reader<'_, '_> {
             return None;
         }
         Some(text)
+    }
+
+    /// A script for the registry. One with templates in it can only be read where it is carried
+    /// out.
+    fn registry(&mut self, node: &Node) -> Option<Template> {
+        let template = self.template(node)?;
+        let text = self.text(node)?;
+        if !self.is_literal && (text.contains("{{") || text.contains("{%")) {
+            return Some(template);
+        }
+        let problems = parse_registry(&text).problems;
+        for Problem { line, column, code, what, hint, .. } in &problems {
+            let place = place_in(node, *line, *column);
+            let what = format!("in the script, line {line}, column {column}: {what}");
+            self.error(code, place, what, hint.as_str());
+        }
+        problems.is_empty().then_some(template)
     }
 
     pub(super) fn template(&mut self, node: &Node) -> Option<Template> {

@@ -173,7 +173,11 @@ fn any_operations() -> impl Strategy<Value = Vec<Operation>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn what_is_printed_is_read_again(scripts in prop::collection::vec(any_operations(), 0..4)) {
@@ -190,8 +194,8 @@ proptest! {
     #[test]
     fn no_text_panics(pieces in prop::collection::vec(
         (prop::sample::select(&["[", "]", "[HKCU\\a", "[-HKCU\\", "\"", "@", "=", "==", "=-", "?",
-            "hex(", "hex:", "0a,", "\\\n", "\\", "dword:", "\r\n", "\r", ";", "\"a\"=", "REGEDIT4\n",
-            "\0"][..]), "[ -~äö]{0,3}"), 0..60)) {
+            "hex(", "hex:", "0a,", "\\\n", "\\", "dword:", "\r\n", "\r", ";", "\"a\"=",
+            "REGEDIT4\n", "\0"][..]), "[ -~äö]{0,3}"), 0..60)) {
         let source: String =
             pieces.iter().flat_map(|(piece, more)| [*piece, more.as_str()]).collect();
         for problem in parse_registry(&source).problems {

@@ -111,6 +111,7 @@ fn samples(shape: Shape) -> (&'static str, Option<&'static str>) {
         Shape::Activity => ("act", Some("'no name'")),
         Shape::Transitions => ("{ ok: act, exit 3: [act, end] }", Some("{ ok: [] }")),
         Shape::Code => ("print(1)", Some("[]")),
+        Shape::Registry => (r"'[HKLM\Software\Viewer]?'", Some("[]")),
         Shape::Activities => ("{ act: { success: {} } }", Some("{ act: { } }")),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Descent, Power, PowerError, PowerWish};
 
+#[derive(Debug)]
 pub(super) struct SystemPower;
 
 impl Power for SystemPower {

@@ -21,6 +21,7 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{MB_ICONINFORMATION, MB_OK};
 use super::{Descent, Power, PowerError, PowerWish};
 use crate::identity::enable;
 
+#[derive(Debug)]
 pub(super) struct SystemPower;
 
 impl Power for SystemPower {
