@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, completions, computer, deploy, deployment, events, explain, group, keys, run, schedule,
-    secret, server, simulate, token, workflow,
+    secret, server, simulate, ssh, token, workflow,
 };
 use crate::demo;
 
@@ -42,6 +42,8 @@ pub enum Command {
     Group(group::Args),
     /// Passwords and keys that workflows use by name
     Secret(secret::Args),
+    /// Computers without agent: keys of hosts, policy, tries
+    Ssh(ssh::Args),
     /// Workflow files: check, keep on the server, list
     Workflow(workflow::Args),
     /// Carry out a workflow on chosen computers

@@ -14,6 +14,7 @@ pub mod schedule;
 pub mod secret;
 pub mod server;
 pub mod simulate;
+pub mod ssh;
 pub mod token;
 pub mod workflow;
 
@@ -54,6 +55,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Computer(args) => computer::run(args).await,
         Command::Group(args) => group::run(args).await,
         Command::Secret(args) => secret::run(args).await,
+        Command::Ssh(args) => ssh::run(args).await,
         Command::Workflow(args) => workflow::run(args).await,
         Command::Deploy(args) => deploy::run(args).await,
         Command::Deployment(args) => deployment::run(args).await,

@@ -8,7 +8,7 @@
 
 mod folders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use trust::SealingKey;
 use wire::carry::{self, Opener, Side, carry};
 use wire::temporary::{self, Begin, FromTemporary, TemporaryHello, ToTemporary};
-use workflow::{Kind, Report, RunAs, Workflow};
+use workflow::{EffectId, Kind, Report, RunAs, Workflow};
 use zeroize::Zeroizing;
 
 use crate::clock::{NoChance, random};
@@ -146,6 +146,8 @@ struct Session {
     /// Tells transfers that the server is there, as long as this lives.
     _linked: watch::Sender<bool>,
     running: usize,
+    /// Shutdowns: what they prepare is asked for later.
+    prepared: BTreeSet<EffectId>,
 }
 
 impl Session {
@@ -171,7 +173,9 @@ impl Session {
         };
         let effects = Effects::new(doer, said);
         let definitions = BTreeMap::new();
-        Self { folders, effects, inputs, outbox, sealing, definitions, _linked: linked, running: 0 }
+        let (running, prepared) = (0, BTreeSet::new());
+        let _linked = linked;
+        Self { folders, effects, inputs, outbox, sealing, definitions, _linked, running, prepared }
     }
 
     async fn hello(&self) {
@@ -218,8 +222,10 @@ impl Session {
         if let Input::Ended { effect, report } = input {
             self.running -= 1;
             self.effects.forget(effect);
-            // Most have none.
-            let _ = std::fs::remove_file(self.folders.work().join(plan_name(effect)));
+            if !self.prepared.contains(&effect) {
+                // Most have none.
+                let _ = std::fs::remove_file(self.folders.work().join(plan_name(effect)));
+            }
             self.tell(FromTemporary::Ended { effect, report }).await;
         }
     }
@@ -241,6 +247,9 @@ impl Session {
                 self.effects.recover(effect);
             }
             ToTemporary::Interrupt { effect } => self.effects.interrupt(effect),
+            ToTemporary::PowerOff { effect } => {
+                self.effects.power_off(effect, self.folders.work().join(plan_name(effect)));
+            }
             ToTemporary::Here => {}
         }
     }
@@ -265,6 +274,9 @@ impl Session {
             return self.tell(FromTemporary::Ended { effect, report }).await;
         };
         self.folders.marks(effect);
+        if activity.kind.powers_off() {
+            self.prepared.insert(effect);
+        }
         let depot = depot.filter(|_| matches!(activity.kind, Kind::Upload { .. }));
         let secrets = Secrets::sealed(effect.run, self.sealing.clone(), secrets);
         let folder = Some(self.folders.work().to_owned());

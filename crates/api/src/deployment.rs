@@ -54,6 +54,9 @@ pub struct Targets {
     pub query: Option<String>,
     #[serde(default)]
     pub everybody: bool,
+    /// Over SSH even where there is an agent.
+    #[serde(default)]
+    pub over_ssh: bool,
     /// Targets of an earlier deployment, by the end of their run: `failed` (failure, refused, lost,
     /// aborted), `not_begun`, `all`, or an outcome's name.
     #[serde(default)]
@@ -87,6 +90,9 @@ pub struct Deployed {
     /// Warnings about the workflow, and targets left out with the reason.
     pub findings: Vec<Finding>,
     pub left_out: Vec<String>,
+    /// What is otherwise at targets without agent.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

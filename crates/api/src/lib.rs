@@ -9,6 +9,7 @@ mod keys;
 mod release;
 mod schedule;
 mod secret;
+mod ssh;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +29,7 @@ pub use keys::{
 
 pub use release::{NewRelease, NewUpdate, Program, Release, Update, UpdateMachine};
 pub use secret::{NewSecret, Secret, SecretTest};
+pub use ssh::{SshLogin, SshPolicy, SshTested, SshTrust, SshTrusted, SshWay};
 
 pub use schedule::{NewSchedule, Schedule, ScheduleStart};
 

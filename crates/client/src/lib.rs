@@ -14,6 +14,7 @@ mod keys;
 mod path;
 mod releases;
 mod schedules;
+mod ssh;
 mod work;
 
 pub use changes::Changes;

@@ -6,6 +6,7 @@
 
 pub mod leaves;
 mod pins;
+mod reach;
 mod renew;
 mod targets;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use content::PinError;
 use model::{ComputerId, DeploymentId, RunId, Span, Timestamp};
 use store::{CommitError, ReadError, Write, rows};
-use travel::{NewDeployment, NewTarget};
+use travel::{NewDeployment, NewTarget, Reach};
 use trust::{NoTree, TargetTree, Warrant, definition_digest, variables_digest};
 use workflow::Workflow;
 
@@ -139,11 +140,13 @@ pub async fn deploy_beside(
     all.extend(beside.writes);
     hall.writer.submit(all).await?;
     drop(pinned);
+    let notes = notes(&chosen.workflow, &targets);
     let counts = BTreeMap::from([("pending".to_owned(), targets.len() as u64)]);
     let deployed = api::Deployed {
         deployment: views::deployment(&row, counts),
         findings: chosen.findings,
         left_out: found.left_out,
+        notes,
     };
     begin(hall, row, chosen.workflow, targets, tree, envelope).await?;
     Ok(deployed)
@@ -193,6 +196,25 @@ fn dates(asked: &api::NewDeployment, now: Timestamp) -> Result<Dates, DeployErro
     }
 }
 
+/// What people should know of targets without agent before it begins.
+fn notes(workflow: &Workflow, targets: &[Target]) -> Vec<String> {
+    let count = targets.iter().filter(|target| target.reach == Reach::Ssh).count();
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut notes = vec![format!(
+        "{count} of {} targets have no agent and are reached over SSH: their runs go on while this \
+         server runs and reaches them",
+        targets.len()
+    )];
+    if workflow.start_on_presence {
+        notes.push(
+            "`start_on_presence` needs an agent: where there is none the run begins at once".into(),
+        );
+    }
+    notes
+}
+
 struct Made {
     row: rows::Deployment,
     targets: Vec<Target>,
@@ -208,8 +230,8 @@ fn make(
     instant: Timestamp,
 ) -> Result<Made, DeployError> {
     let mut targets = Vec::with_capacity(found.leaves.len());
-    for leaf in &found.leaves {
-        targets.push(Target::new(RunId::fresh(instant)?, leaf, travel::Reach::Agent));
+    for (leaf, reach) in &found.leaves {
+        targets.push(Target::new(RunId::fresh(instant)?, leaf, *reach));
     }
     let tree = TargetTree::new(targets.iter().map(|target| target.digest).collect())?;
     let envelope = sign(hall, &row, &tree, instant);

@@ -29,12 +29,17 @@ use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use model::ComputerId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use trust::VerifyingKey;
+use wire::carry::Stream;
+use wire::content::ContentRequest;
+
+use bulk::Caller;
 
 use crate::clock::now;
 use crate::hall::{About, Hall};
@@ -183,6 +188,32 @@ where
     }
 }
 
+/// Serves content to what this server started on a computer without agent, and nothing else.
+pub async fn serve_target(hall: Arc<Hall>, stream: Stream, computer: ComputerId) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let hall = hall.clone();
+        async move {
+            let uri = request.uri();
+            let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+            let asked = ContentRequest::parse(request.method().as_str(), path, query);
+            let answer = match asked {
+                Some(asked) => bulk::answer(&hall, asked, request, Caller::Target(computer)).await,
+                None => refusal(StatusCode::NOT_FOUND, "there is nothing of that name"),
+            };
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_buf_size(HEADERS_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%computer, %error, "a connection for content ended");
+    }
+}
+
 async fn answer(hall: Arc<Hall>, request: Request<Incoming>, peer: Peer) -> Answer {
     if request.uri().path() == "/agent" {
         return upgrade(hall, request, peer);
@@ -192,7 +223,7 @@ async fn answer(hall: Arc<Hall>, request: Request<Incoming>, peer: Peer) -> Answ
         return trust_after(&hall, query);
     }
     match wire::content::ContentRequest::parse(request.method().as_str(), path, query) {
-        Some(asked) => bulk::answer(&hall, asked, request, peer).await,
+        Some(asked) => bulk::answer(&hall, asked, request, Caller::Agent(peer)).await,
         None => refusal(StatusCode::NOT_FOUND, "there is nothing of that name"),
     }
 }

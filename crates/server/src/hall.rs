@@ -19,6 +19,7 @@ use crate::quiet::{Quiet, Verdict, last_words};
 use crate::reach::Reach;
 use crate::schedules::Schedules;
 use crate::secrets::Vault;
+use crate::ssh::Ssh;
 use crate::updates::Updates;
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
@@ -44,6 +45,7 @@ pub struct Hall {
     pub schedules: Schedules,
     pub programs: Programs,
     pub updates: Updates,
+    pub ssh: Ssh,
     pub quiet: Arc<Quiet>,
     pub started_at: Timestamp,
     /// BLAKE3 of the administrator's token.

@@ -17,6 +17,7 @@ mod runs;
 mod schedules;
 mod secrets;
 mod server;
+mod ssh;
 mod workflows;
 
 use std::sync::Arc;
@@ -67,6 +68,14 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         operators::tokens,
         operators::make_token,
         operators::revoke_token,
+        ssh::show,
+        ssh::set,
+        ssh::remove,
+        ssh::test,
+        ssh::policy,
+        ssh::set_policy,
+        ssh::trust,
+        ssh::forget,
         secrets::list,
         secrets::set,
         secrets::remove,
@@ -114,6 +123,9 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::NewDeployment,
         api::NewSchedule,
         api::NewSecret,
+        api::SshWay,
+        api::SshPolicy,
+        api::SshTrust,
         api::NewToken,
         api::NewRelease,
         api::NewUpdate,
@@ -169,6 +181,11 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/server", get(server::show).patch(server::change))
         .route("/api/computers", get(fleet::list).post(fleet::add))
         .route("/api/computers/{name}", get(fleet::show).put(fleet::set).delete(fleet::remove))
+        .route("/api/computers/{name}/ssh", get(ssh::show).put(ssh::set).delete(ssh::remove))
+        .route("/api/computers/{name}/ssh/test", post(ssh::test))
+        .route("/api/ssh/policy", get(ssh::policy).put(ssh::set_policy))
+        .route("/api/ssh/hosts", post(ssh::trust))
+        .route("/api/ssh/hosts/{host}", delete(ssh::forget))
         .route("/api/agents", get(operators::agents))
         .route("/api/agents/connect", post(reach::connect))
         .route("/api/agents/{computer}/approve", post(operators::approve))

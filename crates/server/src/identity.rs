@@ -139,6 +139,10 @@ impl Identity {
         self.with(|state| state.current.verifying_key().fingerprint())
     }
 
+    pub fn verifying_key(&self) -> trust::VerifyingKey {
+        self.with(|state| state.current.verifying_key())
+    }
+
     pub fn tls(&self) -> Arc<rustls::ServerConfig> {
         self.tls.clone()
     }

@@ -27,6 +27,7 @@ mod quiet;
 mod reach;
 mod schedules;
 mod secrets;
+mod ssh;
 mod start;
 mod updates;
 mod upkeep;

@@ -30,6 +30,7 @@ use crate::quiet::Quiet;
 use crate::reach::{self, Reach};
 use crate::schedules::{self, Schedules};
 use crate::secrets::{Vault, VaultError};
+use crate::ssh::Ssh;
 use crate::updates::{Updates, UpdatesError};
 use crate::{http, updates, upkeep};
 
@@ -158,6 +159,7 @@ impl Server {
             logs: Logs::new(data.logs()),
             programs,
             updates,
+            ssh: Ssh::new(data.path()),
             quiet,
             schedules: Schedules::default(),
             started_at: now(),
@@ -208,6 +210,7 @@ impl Running {
         let Stop { hall, data, stopping, tasks, api, .. } = &mut stop;
         stopping.send_replace(true);
         hall.links.close_all(Ending::Stopping);
+        hall.ssh.end();
         if tokio::time::timeout(API_WITHIN, &mut *api).await.is_err() {
             api.abort();
         }
@@ -230,6 +233,7 @@ impl Drop for Stop {
     fn drop(&mut self) {
         self.stopping.send_replace(true);
         self.hall.links.close_all(Ending::Stopping);
+        self.hall.ssh.end();
         self.hall.core.stop_soon();
         self.api.abort();
         self.tasks.iter().for_each(JoinHandle::abort);

@@ -42,6 +42,10 @@ pub enum ToTemporary {
     Interrupt {
         effect: EffectId,
     },
+    /// Switch the machine off, as this effect, a Shutdown, has prepared.
+    PowerOff {
+        effect: EffectId,
+    },
     /// The server is there; without these the agent ends itself.
     Here,
 }
@@ -93,6 +97,7 @@ const BEGIN: u8 = 2;
 const RECOVER: u8 = 3;
 const INTERRUPT: u8 = 4;
 const HERE: u8 = 5;
+const POWER_OFF: u8 = 6;
 const HELLO: u8 = 1;
 const ENDED: u8 = 2;
 const LOG: u8 = 3;
@@ -107,6 +112,7 @@ impl ToTemporary {
             Self::Begin(begin) => put_begin(out.u8(BEGIN), begin),
             Self::Recover { effect } => put_effect(out.u8(RECOVER), *effect),
             Self::Interrupt { effect } => put_effect(out.u8(INTERRUPT), *effect),
+            Self::PowerOff { effect } => put_effect(out.u8(POWER_OFF), *effect),
             Self::Here => _ = out.u8(HERE),
         }
         out.finish()
@@ -119,6 +125,7 @@ impl ToTemporary {
             BEGIN => Self::Begin(Box::new(read_begin(&mut from)?)),
             RECOVER => Self::Recover { effect: read_effect(&mut from)? },
             INTERRUPT => Self::Interrupt { effect: read_effect(&mut from)? },
+            POWER_OFF => Self::PowerOff { effect: read_effect(&mut from)? },
             HERE => Self::Here,
             _ => return Err(CodecError("an order that this version does not know")),
         };
@@ -311,6 +318,7 @@ mod tests {
             begin(),
             ToTemporary::Recover { effect: effect() },
             ToTemporary::Interrupt { effect: effect() },
+            ToTemporary::PowerOff { effect: effect() },
             ToTemporary::Here,
         ] {
             assert_eq!(ToTemporary::decode(&message.encode()), Ok(message));

@@ -7,6 +7,7 @@
 mod chance;
 mod process;
 mod proxy;
+mod sshd;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub use chance::Chance;
 pub use process::Child;
 pub use proxy::{Mood, Proxy};
+pub use sshd::{Sshd, User};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,6 +7,7 @@ use api::{Computer, NewComputer};
 use clap::Subcommand;
 use client::Client;
 
+use super::ssh::Way;
 use super::{agent, pair};
 use crate::connection::Connection;
 use crate::output::{self, Cell, Table};
@@ -45,6 +46,8 @@ enum Action {
         name: String,
         #[command(flatten)]
         wish: Wish,
+        #[command(flatten)]
+        way: Way,
     },
     /// Change what is on record
     Set {
@@ -57,6 +60,8 @@ enum Action {
         no_group: bool,
         #[command(flatten)]
         wish: Wish,
+        #[command(flatten)]
+        way: Way,
     },
     /// Take computers off the record; their agents are no longer trusted
     Remove {
@@ -85,7 +90,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             list(&client, group.as_deref(), query.as_deref(), json).await?;
         }
         Action::Show { name, json } => show(&client.computer(&name).await?, json)?,
-        Action::Add { name, wish } => {
+        Action::Add { name, wish, way } => {
             let mut new = NewComputer {
                 name,
                 host_name: String::new(),
@@ -94,9 +99,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
                 facts: Default::default(),
             };
             wish.apply(&mut new);
-            output::note(format!("Added {}.", client.add_computer(&new).await?.name));
+            let added = client.add_computer(&new).await?;
+            way.apply(&client, &added.id).await?;
+            output::note(format!("Added {}.", added.name));
         }
-        Action::Set { name, rename, no_group, wish } => {
+        Action::Set { name, rename, no_group, wish, way } => {
             let now = client.computer(&name).await?;
             let mut new = as_new(&now);
             if let Some(rename) = rename {
@@ -106,7 +113,10 @@ pub async fn run(args: Args) -> Result<ExitCode> {
                 new.parent = None;
             }
             wish.apply(&mut new);
-            client.set_computer(&now.id, &new).await?;
+            if new != as_new(&now) {
+                client.set_computer(&now.id, &new).await?;
+            }
+            way.apply(&client, &now.id).await?;
         }
         Action::Remove { name } => {
             for name in name {

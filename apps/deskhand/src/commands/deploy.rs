@@ -13,7 +13,7 @@ use crate::live::{self, Watched};
 use crate::trouble::{FAILED, Trouble};
 use crate::{output, results, when};
 
-/// All computers with an enrolled agent.
+/// All computers that there is a way to.
 pub const EVERYBODY: &str = "everybody";
 /// As shells say it: ended by the keyboard.
 const INTERRUPTED: u8 = 130;
@@ -33,6 +33,9 @@ pub struct Args {
     /// Groups by name, with all below them
     #[arg(long, num_args = 1.., value_name = "NAME")]
     group: Vec<String>,
+    /// Over SSH even where there is an agent; computers without one are reached so anyway
+    #[arg(long)]
+    ssh: bool,
     /// A value for a variable of the workflow
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     var: Vec<(String, String)>,
@@ -75,6 +78,7 @@ fn wish(args: &Args) -> Result<Option<NewDeployment>> {
             groups: args.group.clone(),
             everybody: args.to.as_deref() == Some(EVERYBODY),
             query: args.to.clone().filter(|to| to != EVERYBODY),
+            over_ssh: args.ssh,
             ..Targets::default()
         },
         variables: args.var.iter().cloned().collect(),
@@ -112,6 +116,7 @@ pub async fn begun(
     for left_out in &deployed.left_out {
         output::note(format!("left out: {}", output::clean(left_out)));
     }
+    deployed.notes.iter().for_each(|note| output::note(output::clean(note)));
     let deployment = &deployed.deployment;
     let id = &deployment.id;
     if follow {

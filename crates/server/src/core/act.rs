@@ -11,6 +11,7 @@ use workflow::{ActivityName, Context, EffectId, Report, Workflow};
 use crate::effects::{Job, carry_out};
 use crate::hall::{About, Hall};
 use crate::secrets;
+use crate::ssh;
 
 pub struct Doers {
     hall: Arc<Hall>,
@@ -53,7 +54,7 @@ impl Doers {
                     doing.cancel();
                 }
             }
-            GiverOrder::There { order, .. } => self.there(order),
+            GiverOrder::There { order, .. } => self.there(order, giver),
             GiverOrder::LookUp { computer, session, run } => {
                 let hall = self.hall.clone();
                 tokio::spawn(async move {
@@ -75,16 +76,47 @@ impl Doers {
         });
     }
 
-    fn there(&mut self, order: ThereOrder) {
-        let (ThereOrder::Begin { effect, .. } | ThereOrder::Recover { effect }) = order else {
-            return;
+    /// What is done on a target without agent.
+    fn there(&mut self, order: ThereOrder, giver: &Giver) {
+        let (effect, work) = match order {
+            ThereOrder::Interrupt { effect } => {
+                if let Some(doing) = self.doing.get(&effect) {
+                    doing.cancel();
+                }
+                return;
+            }
+            ThereOrder::PowerOff { effect } => {
+                if let Some((computer, _)) = giver.run_of(effect.run) {
+                    let hall = self.hall.clone();
+                    tokio::spawn(async move { ssh::power_off(&hall, computer, effect).await });
+                }
+                return;
+            }
+            ThereOrder::Recover { effect } => (effect, ssh::Work::Recover),
+            ThereOrder::Begin { effect, activity, workflow, context, run_as } => {
+                (effect, ssh::Work::Begin { activity, workflow, context, run_as })
+            }
         };
+        let Some((computer, deployment)) = giver.run_of(effect.run) else { return };
+        if self.doing.contains_key(&effect) {
+            return;
+        }
+        let cancel = CancellationToken::new();
+        self.doing.insert(effect, cancel.clone());
+        let job = ssh::Job { effect, computer, deployment, work, cancel };
         let hall = self.hall.clone();
-        let report = Report::error("this server cannot reach targets without agent");
-        tokio::spawn(async move {
+        let doing = async move { ssh::carry_out(&hall, job).await };
+        self.report(effect, doing);
+    }
+
+    /// Does something beside the loop, and hands its report in.
+    fn report(&self, effect: EffectId, doing: impl Future<Output = Report> + Send + 'static) {
+        let (hall, ending) = (self.hall.clone(), self.ending.clone());
+        tokio::spawn(ending.run_until_cancelled_owned(async move {
+            let report = guarded(doing).await;
             // A core that is gone asks for it again when it returns.
             let _core_gone = hall.core.input(GiverInput::Ended { effect, report }).await;
-        });
+        }));
     }
 
     fn begin(&mut self, begin: Begin, workflow: &Workflow, context: Context) {
@@ -104,15 +136,13 @@ impl Doers {
             again,
             cancel,
         });
-        let (hall, ending) = (self.hall.clone(), self.ending.clone());
-        tokio::spawn(ending.run_until_cancelled_owned(async move {
-            let report = match job {
-                Some(job) => done(&hall, job).await,
+        let hall = self.hall.clone();
+        self.report(effect, async move {
+            match job {
+                Some(job) => carry_out(&hall, job).await,
                 None => Report::error("the workflow has no such activity"),
-            };
-            // A core that is gone asks for it again when it returns.
-            let _core_gone = hall.core.input(GiverInput::Ended { effect, report }).await;
-        }));
+            }
+        });
     }
 }
 
@@ -132,11 +162,10 @@ struct Begin {
     again: bool,
 }
 
-/// The report of a job; one that fails by a fault of the server is told like any other.
-async fn done(hall: &Arc<Hall>, job: Job) -> Report {
-    let for_job = hall.clone();
+/// A report; of what fails by a fault of the server, one that says so.
+async fn guarded(work: impl Future<Output = Report> + Send + 'static) -> Report {
     let mut doing = tokio::task::JoinSet::new();
-    doing.spawn(async move { carry_out(&for_job, job).await });
+    doing.spawn(work);
     match doing.join_next().await {
         Some(Ok(report)) => report,
         Some(Err(error)) => Report::error(format!("the server's own fault: {error}")),

@@ -249,12 +249,12 @@ async fn begin(
     let instant = now();
     let found = targets::of(hall, wanted.keys().copied().collect()).await?;
     let mut targets = Vec::with_capacity(found.leaves.len());
-    for leaf in &found.leaves {
+    for (leaf, reach) in &found.leaves {
         let run = match wanted.get(&leaf.computer).copied().flatten() {
             Some(run) => run,
             None => RunId::fresh(instant)?,
         };
-        targets.push(Target::new(run, leaf, travel::Reach::Agent));
+        targets.push(Target::new(run, leaf, *reach));
     }
     let tree = TargetTree::new(targets.iter().map(|target| target.digest).collect())?;
     let permitted = rows::Deployment {

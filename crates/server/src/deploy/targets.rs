@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{Computer, ComputerId, DeploymentId, Outcome};
-use store::rows::{Agent, AgentState};
 use store::{ComputerFilter, Page, ReadError};
-use trust::{Leaf, VerifyingKey};
+use travel::Reach;
+use trust::Leaf;
 
+use super::reach::Reaches;
 use crate::fleet;
 use crate::hall::Hall;
+use crate::ssh::WayError;
 
 /// From so many names on, all computers are read at once.
 const NAMES_FEW: usize = 100;
@@ -33,7 +35,9 @@ pub enum TargetError {
     Nobody,
     #[error("no target of that deployment is {}", .0.join(" or "))]
     NoneSuch(Vec<String>),
-    #[error("none of the targets has an enrolled agent{}", listed(.0))]
+    #[error(transparent)]
+    Way(#[from] WayError),
+    #[error("none of the targets has an enrolled agent or a way over SSH{}", listed(.0))]
     NoneEnrolled(Vec<String>),
     #[error("the computers could not be read")]
     Read(#[from] ReadError),
@@ -47,7 +51,7 @@ fn listed(left_out: &[String]) -> String {
 /// The targets in the order of their ids, and who was left out and why.
 #[derive(Debug)]
 pub struct Found {
-    pub leaves: Vec<Leaf>,
+    pub leaves: Vec<(Leaf, Reach)>,
     pub left_out: Vec<String>,
 }
 
@@ -71,14 +75,13 @@ pub async fn find(hall: &Hall, asked: &api::Targets) -> Result<Found, TargetErro
         return Err(TargetError::Unknown(unknown));
     }
     let agents = hall.store.agents(Page::all()).await?;
+    let reaches = Reaches::read(hall, agents, asked.over_ssh).await?;
     if asked.everybody {
-        wanted.extend(everybody(hall, &agents).await?);
+        wanted.extend(everybody(hall, &reaches).await?);
     }
-    let agents: HashMap<ComputerId, Agent> =
-        agents.into_iter().map(|agent| (agent.computer, agent)).collect();
     let mut found = Found { leaves: Vec::with_capacity(wanted.len()), left_out: Vec::new() };
-    for (id, computer) in wanted {
-        match leaf(&computer, agents.get(&id)) {
+    for computer in wanted.into_values() {
+        match reaches.leaf(&computer) {
             Ok(leaf) => found.leaves.push(leaf),
             Err(why) => found.left_out.push(format!("{}: {why}", computer.name)),
         }
@@ -110,19 +113,14 @@ pub async fn of(hall: &Hall, computers: BTreeSet<ComputerId>) -> Result<Found, T
     let rows = hall.store.computers(ComputerFilter::default(), Page::all()).await?;
     let mut rows: BTreeMap<ComputerId, Computer> =
         rows.into_iter().map(|row| (row.computer.id, row.computer)).collect();
-    let agents: HashMap<ComputerId, Agent> = hall
-        .store
-        .agents(Page::all())
-        .await?
-        .into_iter()
-        .map(|agent| (agent.computer, agent))
-        .collect();
+    let agents = hall.store.agents(Page::all()).await?;
+    let reaches = Reaches::read(hall, agents, false).await?;
     for id in computers {
         let Some(computer) = rows.remove(&id) else {
             found.left_out.push(format!("{id}: it is not on record any more"));
             continue;
         };
-        match leaf(&computer, agents.get(&id)) {
+        match reaches.leaf(&computer) {
             Ok(leaf) => found.leaves.push(leaf),
             Err(why) => found.left_out.push(format!("{}: {why}", computer.name)),
         }
@@ -133,31 +131,15 @@ pub async fn of(hall: &Hall, computers: BTreeSet<ComputerId>) -> Result<Found, T
     Ok(found)
 }
 
-/// The leaf of a computer, if its agent can be given runs.
-fn leaf(computer: &Computer, agent: Option<&Agent>) -> Result<Leaf, &'static str> {
-    let agent = agent.ok_or("no agent is enrolled for it")?;
-    match agent.state {
-        AgentState::Enrolled => {}
-        AgentState::Pending => return Err("its agent has yet to be approved"),
-        AgentState::Revoked => return Err("its agent was revoked"),
-    }
-    let key = VerifyingKey::from_bytes(&agent.signing_key).map_err(|_| "its key is damaged")?;
-    Ok(Leaf { computer: computer.id, key, told: computer.told() })
-}
-
-/// All computers with an enrolled agent.
+/// All computers that there is a way to.
 async fn everybody(
     hall: &Hall,
-    agents: &[Agent],
+    reaches: &Reaches,
 ) -> Result<BTreeMap<ComputerId, Computer>, TargetError> {
-    let enrolled: BTreeSet<ComputerId> = agents
-        .iter()
-        .filter(|agent| agent.state == AgentState::Enrolled)
-        .map(|agent| agent.computer)
-        .collect();
+    let reachable: BTreeSet<ComputerId> = reaches.reachable().collect();
     let filter = ComputerFilter { is_group: Some(false), ..ComputerFilter::default() };
     let rows = hall.store.computers(filter, Page::all()).await?;
-    let chosen = rows.into_iter().filter(|row| enrolled.contains(&row.computer.id));
+    let chosen = rows.into_iter().filter(|row| reachable.contains(&row.computer.id));
     Ok(chosen.map(|row| (row.computer.id, row.computer)).collect())
 }
 

@@ -27,6 +27,15 @@ use crate::hall::{About, Hall};
 const CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS_MAX: usize = 4;
 
+/// Who asks for content.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller {
+    /// An agent, by the key that its connection proved.
+    Agent(Peer),
+    /// What this server started on a computer without agent.
+    Target(ComputerId),
+}
+
 /// Why there is no content, with the status that says so.
 #[derive(Debug)]
 pub struct Denied {
@@ -64,36 +73,40 @@ pub async fn answer(
     hall: &Arc<Hall>,
     asked: ContentRequest,
     request: Request<Incoming>,
-    peer: Peer,
+    caller: Caller,
 ) -> Answer {
     let answered = match asked {
         ContentRequest::List { run, root, path, recursive } => {
-            list(hall, peer, (run, root), &path, recursive).await
+            list(hall, caller, (run, root), &path, recursive).await
         }
         ContentRequest::File { run, root, path } => {
             let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
-            file(hall, peer, (run, root), &path, range).await
+            file(hall, caller, (run, root), &path, range).await
         }
-        ContentRequest::Files { run, root } => files(hall, peer, (run, root), request).await,
+        ContentRequest::Files { run, root } => files(hall, caller, (run, root), request).await,
         ContentRequest::Release { digest } => {
             let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
-            release(hall, peer, digest, range).await
+            release(hall, caller, digest, range).await
         }
         ContentRequest::Offer { .. }
         | ContentRequest::Pieces { .. }
         | ContentRequest::Bytes { .. }
-        | ContentRequest::Finish { .. } => deposit::answer(hall, asked, request, peer).await,
+        | ContentRequest::Finish { .. } => deposit::answer(hall, asked, request, caller).await,
     };
     answered.unwrap_or_else(|denied| {
         if denied.status.is_server_error() {
-            tracing::error!(address = %peer.address, "{}", denied.why);
+            tracing::error!(?caller, "{}", denied.why);
         }
         refusal(denied.status, &denied.why)
     })
 }
 
 /// The computer whose enrolled agent this is.
-pub async fn computer_of(hall: &Hall, peer: Peer) -> Result<ComputerId, Denied> {
+pub async fn computer_of(hall: &Hall, caller: Caller) -> Result<ComputerId, Denied> {
+    let peer = match caller {
+        Caller::Agent(peer) => peer,
+        Caller::Target(computer) => return Ok(computer),
+    };
     let agent = hall.store.agent_by_key(*peer.key.as_bytes()).await.map_err(|_| Denied::busy())?;
     match agent.filter(|agent| agent.state == AgentState::Enrolled) {
         Some(agent) => Ok(agent.computer),
@@ -102,8 +115,8 @@ pub async fn computer_of(hall: &Hall, peer: Peer) -> Result<ComputerId, Denied> 
 }
 
 /// Whether the run is open, this agent's, and has pinned that root.
-async fn permit(hall: &Hall, peer: Peer, (run, root): (RunId, Digest)) -> Result<(), Denied> {
-    let computer = computer_of(hall, peer).await?;
+async fn permit(hall: &Hall, caller: Caller, (run, root): (RunId, Digest)) -> Result<(), Denied> {
+    let computer = computer_of(hall, caller).await?;
     let open = move |giver: &travel::Giver| -> Option<(ComputerId, DeploymentId)> {
         giver.run(run)?.state().outcome().is_none().then(|| giver.run_of(run)).flatten()
     };
@@ -153,12 +166,12 @@ pub async fn blocking<T: Send + 'static>(
 
 async fn list(
     hall: &Arc<Hall>,
-    peer: Peer,
+    caller: Caller,
     of: (RunId, Digest),
     path: &str,
     recursive: bool,
 ) -> Result<Answer, Denied> {
-    permit(hall, peer, of).await?;
+    permit(hall, caller, of).await?;
     let (path, objects, root) = (depot_path(path)?, hall.depot.objects.clone(), of.1);
     let bundle = blocking(move || Ok(objects.bundle(&root, &path, recursive)?)).await?;
     Ok(Response::new(bytes_body(bundle)))
@@ -166,12 +179,12 @@ async fn list(
 
 async fn file(
     hall: &Arc<Hall>,
-    peer: Peer,
+    caller: Caller,
     of: (RunId, Digest),
     path: &str,
     range: Option<&str>,
 ) -> Result<Answer, Denied> {
-    permit(hall, peer, of).await?;
+    permit(hall, caller, of).await?;
     let (path, objects, root) = (depot_path(path)?, hall.depot.objects.clone(), of.1);
     let range = range.map(parse_range).transpose()?;
     let (file, length) = blocking(move || {
@@ -194,11 +207,11 @@ async fn file(
 /// A program of a release, for any agent that is enrolled.
 async fn release(
     hall: &Arc<Hall>,
-    peer: Peer,
+    caller: Caller,
     digest: Digest,
     range: Option<&str>,
 ) -> Result<Answer, Denied> {
-    computer_of(hall, peer).await?;
+    computer_of(hall, caller).await?;
     let path = hall.programs.path(&digest);
     let range = range.map(parse_range).transpose()?;
     program(path, range).await
@@ -229,11 +242,11 @@ pub async fn program(
 
 async fn files(
     hall: &Arc<Hall>,
-    peer: Peer,
+    caller: Caller,
     of: (RunId, Digest),
     request: Request<Incoming>,
 ) -> Result<Answer, Denied> {
-    permit(hall, peer, of).await?;
+    permit(hall, caller, of).await?;
     let paths = Paths::decode(&body(request).await?)
         .map_err(|error| Denied::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     if paths.0.len() > PATHS_MAX {

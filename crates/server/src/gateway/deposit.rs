@@ -17,8 +17,8 @@ use travel::Giver;
 use wire::content::{ContentRequest, PieceHead, Placed, Wanted};
 use workflow::{EffectId, Kind, Owner};
 
-use super::bulk::{Denied, blocking, body, computer_of};
-use super::{Answer, Peer, bytes_body};
+use super::bulk::{Caller, Denied, blocking, body, computer_of};
+use super::{Answer, bytes_body};
 use crate::clock::now;
 use crate::core::chain;
 use crate::effects;
@@ -71,9 +71,9 @@ pub async fn answer(
     hall: &Arc<Hall>,
     asked: ContentRequest,
     request: Request<Incoming>,
-    peer: Peer,
+    caller: Caller,
 ) -> Result<Answer, Denied> {
-    let computer = computer_of(hall, peer).await?;
+    let computer = computer_of(hall, caller).await?;
     match asked {
         ContentRequest::Offer { effect } => offer(hall, computer, effect, request).await,
         ContentRequest::Pieces { effect } => {

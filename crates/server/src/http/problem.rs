@@ -38,6 +38,16 @@ pub enum Code {
     NotAwake,
     Keys,
     Schedule,
+    SshPolicy,
+    SshWay,
+    SshUnknownHost,
+    SshChangedHost,
+    SshReach,
+    SshDenied,
+    SshPlatform,
+    SshCopy,
+    SshStart,
+    SshBecome,
 }
 
 impl Code {
@@ -63,7 +73,34 @@ impl Code {
             Self::NotAwake => ("DH-A061", StatusCode::CONFLICT),
             Self::Keys => ("DH-A130", StatusCode::CONFLICT),
             Self::Schedule => ("DH-A041", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::SshPolicy => ("DH-S001", StatusCode::FORBIDDEN),
+            Self::SshWay => ("DH-S002", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::SshUnknownHost => ("DH-S003", StatusCode::CONFLICT),
+            Self::SshChangedHost => ("DH-S004", StatusCode::CONFLICT),
+            Self::SshReach => ("DH-S005", StatusCode::BAD_GATEWAY),
+            Self::SshDenied => ("DH-S006", StatusCode::BAD_GATEWAY),
+            Self::SshPlatform => ("DH-S007", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::SshCopy => ("DH-S008", StatusCode::BAD_GATEWAY),
+            Self::SshStart => ("DH-S009", StatusCode::BAD_GATEWAY),
+            Self::SshBecome => ("DH-S010", StatusCode::BAD_GATEWAY),
         }
+    }
+
+    /// The one that a text over SSH begins with.
+    pub fn ssh(told: &str) -> Option<Self> {
+        let all = [
+            Self::SshPolicy,
+            Self::SshWay,
+            Self::SshUnknownHost,
+            Self::SshChangedHost,
+            Self::SshReach,
+            Self::SshDenied,
+            Self::SshPlatform,
+            Self::SshCopy,
+            Self::SshStart,
+            Self::SshBecome,
+        ];
+        all.into_iter().find(|code| code.told().0 == told)
     }
 }
 
@@ -168,6 +205,7 @@ impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         let text = error.to_string();
         match error {
+            TargetError::Way(error) => error.into(),
             TargetError::Read(error) => error.into(),
             TargetError::NoneSuch(_) => {
                 let hint = "`deskhand deployment show` tells how each of them fared";

@@ -41,6 +41,8 @@ pub enum ThereOrder {
         activity: ActivityName,
         workflow: Arc<Workflow>,
         context: Box<Context>,
+        /// Who it is carried out as.
+        run_as: Option<workflow::RunAs>,
     },
     /// The server died while this was in progress and it must not be done again: end what it left
     /// running, then report `interrupted`.
@@ -65,6 +67,7 @@ impl Giver {
                 activity,
                 workflow: given.run.workflow().clone(),
                 context: Box::new(given.run.context()),
+                run_as: given.run.run_as(effect).cloned(),
             },
             Order::Recover { effect, .. } => ThereOrder::Recover { effect },
             Order::Interrupt { effect, .. } => ThereOrder::Interrupt { effect },
