@@ -36,6 +36,11 @@ impl Connection {
         self.data.clone()
     }
 
+    /// Whether a server somewhere else than in a data folder of this machine was named.
+    pub fn is_elsewhere(&self) -> bool {
+        self.server.is_some()
+    }
+
     pub fn client(&self) -> Result<Client> {
         let asked = Asked {
             server: self.server.clone(),

@@ -9,9 +9,11 @@ mod connection;
 mod demo;
 mod interrupt;
 mod live;
+mod logging;
 mod output;
 mod pages;
 mod results;
+mod service;
 mod trouble;
 mod when;
 

@@ -9,6 +9,7 @@ mod keys;
 mod release;
 mod schedule;
 mod secret;
+mod server;
 mod ssh;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,10 @@ pub use keys::{
 };
 
 pub use release::{NewRelease, NewUpdate, Program, Release, Update, UpdateMachine};
+pub use server::{
+    LogSettings, LoggedError, Refreshed, Reloaded, ServerChange, ServerRecord, ServerStatus,
+};
+
 pub use secret::{NewSecret, Secret, SecretTest};
 pub use ssh::{SshLogin, SshPolicy, SshTested, SshTrust, SshTrusted, SshWay};
 

@@ -44,6 +44,12 @@ impl HashCache {
         Self { known: read.unwrap_or_default(), changed: false }
     }
 
+    /// Empties it, also where it is saved; how much was in it.
+    pub fn clear(&mut self) -> usize {
+        self.changed = true;
+        std::mem::take(&mut self.known).len()
+    }
+
     /// Writes what has changed since it was loaded.
     pub fn save(&mut self, file: &Path, now: Timestamp) -> io::Result<()> {
         if !self.changed {

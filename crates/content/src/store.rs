@@ -265,6 +265,14 @@ impl ObjectStore {
         Ok(swept)
     }
 
+    /// Forgets which files of the depot have which hash, so that each is read again. How many there
+    /// were.
+    pub fn forget_caches(&self) -> usize {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.clear()
+    }
+
     /// Removes what targets began to send and have not gone on with since `before`.
     pub fn sweep_staging(&self, before: Timestamp) -> Result<(), StoreError> {
         let receiving = lock(&self.receiving);

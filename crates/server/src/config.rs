@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::reload::{LogFilter, Source};
+
 /// Where agents find the server unless told otherwise.
 pub const AGENT_PORT: u16 = 1739;
 /// Where people and programs find it.
@@ -29,6 +31,10 @@ pub struct Config {
     pub max_targets: Option<u32>,
     /// Write what listings are read from anew, out of the journals.
     pub rebuild: bool,
+    /// Changes what this process logs, where that can be done.
+    pub log_filter: Option<LogFilter>,
+    /// Where these settings come from, for reading them again.
+    pub source: Source,
 }
 
 impl Config {
@@ -44,6 +50,8 @@ impl Config {
             presence: Vec::new(),
             max_targets: None,
             rebuild: false,
+            log_filter: None,
+            source: Source::default(),
         }
     }
 

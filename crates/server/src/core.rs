@@ -20,6 +20,7 @@ use travel::{Case, Giver, GiverInput, NewDeployment, Renewal, Stale};
 
 use crate::changes::Changes;
 use crate::clock::now;
+use crate::gauges::Gauges;
 use crate::hall::Hall;
 use crate::links::{Ending, Links};
 use crate::quiet::Quiet;
@@ -78,6 +79,7 @@ pub struct Parts {
     pub links: Arc<Links>,
     pub changes: Changes,
     pub quiet: Arc<Quiet>,
+    pub gauges: Arc<Gauges>,
     pub max_targets: u32,
     /// Take in ended deployments too, so that every row is written anew.
     pub rebuild: bool,
@@ -337,7 +339,15 @@ impl Task {
         told.writes.splice(0..0, group.writes.drain(..));
         if !told.writes.is_empty() {
             let fence = Fence { server: self.parts.server, fence: self.parts.fence };
-            self.parts.store.commit_fenced(fence, told.writes).await?;
+            let is_record =
+                |write: &&store::Write| matches!(write, store::Write::AppendJournal { .. });
+            let records = told.writes.iter().filter(is_record).count();
+            let begin = std::time::Instant::now();
+            if let Err(error) = self.parts.store.commit_fenced(fence, told.writes).await {
+                self.parts.gauges.error(now(), format!("a commit failed: {}", chain(&error)));
+                return Err(error);
+            }
+            self.parts.gauges.committed(begin.elapsed(), records);
         }
         group.ends.clear();
         for (deployment, change) in told.changes {

@@ -187,7 +187,14 @@ fn is_root() -> bool {
     uids.split_whitespace().nth(1) == Some("0")
 }
 
-pub(crate) fn make_private_folder(path: &Path) -> Result<(), DataDirError> {
+/// Whether a server uses this folder now.
+pub fn is_in_use(data_dir: &Path) -> bool {
+    let opened = OpenOptions::new().read(true).write(true).open(data_dir.join(LOCK));
+    opened.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Makes a folder for its owner alone, where it is missing.
+pub fn make_private_folder(path: &Path) -> Result<(), DataDirError> {
     let is_new = !path.exists();
     fs::create_dir_all(path).map_err(|error| DataDirError::io(path, "make", error))?;
     #[cfg(unix)]

@@ -134,6 +134,7 @@ where
     tokio::spawn(async move {
         let secured = secure(&TlsAcceptor::from(hall.identity.tls()), socket).await;
         drop(permit);
+        let _counted = hall.gauges.connected();
         match secured {
             Ok((stream, key)) => serve(hall, stream, Peer { key, address }).await,
             Err(why) => failed(&hall, address, &why),
@@ -157,6 +158,7 @@ where
 
 /// Logs a handshake that failed; strangers must not be able to fill the log.
 fn failed(hall: &Hall, address: SocketAddr, why: &str) {
+    hall.gauges.handshake_refused();
     let told = &hall.gate.told;
     let (instant, last) = (now().as_millis(), told.load(Ordering::Relaxed));
     let text = format!("the TLS handshake with {address} failed: {why}");

@@ -1,5 +1,6 @@
 //! What all parts of a running server share.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp};
@@ -9,14 +10,17 @@ use store::{Store, Write, Writer};
 use crate::changes::Changes;
 use crate::clock::now;
 use crate::core::Core;
+use crate::data_dir::DataDir;
 use crate::effects::Depot;
 use crate::gateway::{Deposits, Gate};
+use crate::gauges::Gauges;
 use crate::identity::Identity;
 use crate::links::Links;
 use crate::logs::Logs;
 use crate::programs::Programs;
 use crate::quiet::{Quiet, Verdict, last_words};
 use crate::reach::Reach;
+use crate::reload::{LogFilter, Source};
 use crate::schedules::Schedules;
 use crate::secrets::Vault;
 use crate::ssh::Ssh;
@@ -52,6 +56,14 @@ pub struct Hall {
     pub admin: blake3::Hash,
     /// This server's row, as it was written last.
     pub row: Mutex<rows::Server>,
+    pub data: Arc<DataDir>,
+    pub gauges: Arc<Gauges>,
+    /// Where agents find it.
+    pub agent_addr: SocketAddr,
+    pub log_filter: Option<LogFilter>,
+    pub source: Mutex<Source>,
+    /// Only one reload at a time.
+    pub reloading: tokio::sync::Mutex<()>,
 }
 
 /// What an event is about.
@@ -81,6 +93,14 @@ impl Hall {
         let mut row = self.row.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut row);
         row.clone()
+    }
+
+    pub fn source(&self) -> Source {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_source(&self, source: Source) {
+        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
     }
 
     /// A line for the log of events, to be written with what it tells of.

@@ -17,6 +17,7 @@ mod runs;
 mod schedules;
 mod secrets;
 mod server;
+mod servers;
 mod ssh;
 mod workflows;
 
@@ -51,6 +52,13 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         server::document,
         server::show,
         server::change,
+        servers::list,
+        servers::show,
+        servers::change,
+        servers::status,
+        servers::reload,
+        servers::refresh,
+        servers::set_log,
         fleet::list,
         fleet::show,
         fleet::add,
@@ -131,6 +139,8 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::NewUpdate,
         api::NewWorkflow,
         api::Restart,
+        api::LogSettings,
+        api::ServerChange,
         api::ServerSettings,
         api::SignedDocument,
     ))
@@ -179,6 +189,12 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/api/openapi.json", get(server::document))
         .route("/api/server", get(server::show).patch(server::change))
+        .route("/api/server/status", get(servers::status))
+        .route("/api/server/reload", post(servers::reload))
+        .route("/api/server/refresh", post(servers::refresh))
+        .route("/api/server/log", put(servers::set_log))
+        .route("/api/servers", get(servers::list))
+        .route("/api/servers/{name}", get(servers::show).patch(servers::change))
         .route("/api/computers", get(fleet::list).post(fleet::add))
         .route("/api/computers/{name}", get(fleet::show).put(fleet::set).delete(fleet::remove))
         .route("/api/computers/{name}/ssh", get(ssh::show).put(ssh::set).delete(ssh::remove))

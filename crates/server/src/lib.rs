@@ -17,6 +17,7 @@ mod deploy;
 mod effects;
 mod fleet;
 mod gateway;
+mod gauges;
 mod hall;
 mod http;
 mod identity;
@@ -25,8 +26,10 @@ mod logs;
 mod programs;
 mod quiet;
 mod reach;
+mod reload;
 mod schedules;
 mod secrets;
+pub mod settings;
 mod ssh;
 mod start;
 mod updates;
@@ -36,7 +39,9 @@ mod workflows;
 
 pub use config::{AGENT_PORT, API_PORT, Config, MAX_TARGETS};
 pub use data_dir::{
-    DataDirError, KEY_PRIVATE, KEY_PUBLIC, Runtime, default_data_dir, read_admin_token, runtime,
+    DataDirError, KEY_PRIVATE, KEY_PUBLIC, Runtime, default_data_dir, is_in_use,
+    make_private_folder, read_admin_token, runtime,
 };
 pub use http::openapi;
+pub use reload::{LogFilter, ReloadError, Source};
 pub use start::{Running, Server, StartError};

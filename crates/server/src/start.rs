@@ -21,6 +21,7 @@ use crate::core::{Core, OpeningError, Parts};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::effects::Depot;
 use crate::gateway::{self, Deposits, Gate};
+use crate::gauges::Gauges;
 use crate::hall::{About, Hall, SELF};
 use crate::identity::{Identity, IdentityError};
 use crate::links::{Ending, Links};
@@ -28,6 +29,7 @@ use crate::logs::Logs;
 use crate::programs::Programs;
 use crate::quiet::Quiet;
 use crate::reach::{self, Reach};
+use crate::reload::{self, ReloadError};
 use crate::schedules::{self, Schedules};
 use crate::secrets::{Vault, VaultError};
 use crate::ssh::Ssh;
@@ -35,6 +37,7 @@ use crate::updates::{Updates, UpdatesError};
 use crate::{http, updates, upkeep};
 
 const SERVER_SETTING: &str = "server.id";
+const PRESENCE_SETTING: &str = "server.presence";
 /// Until then nobody else takes over what this server does.
 pub const LEASE: Span = Span::from_secs(60);
 /// How long requests of the API may still take when the server stops.
@@ -129,7 +132,7 @@ impl Server {
         let admin = data.admin_token(|| format!("dha_{}", hex::encode(token_bytes)))?;
         let fence = Fence { server: row.id, fence: row.fence };
         let (links, changes) = (Arc::new(Links::default()), Changes::new());
-        let quiet = Arc::new(Quiet::default());
+        let (quiet, gauges) = (Arc::new(Quiet::default()), Arc::new(Gauges::default()));
         let writer = Writer::start(store.clone(), Some(fence));
         let (core, ready) = Core::open(Parts {
             server: row.id,
@@ -138,6 +141,7 @@ impl Server {
             links: links.clone(),
             changes: changes.clone(),
             quiet: quiet.clone(),
+            gauges: gauges.clone(),
             max_targets: row.max_targets,
             rebuild: config.rebuild,
         })
@@ -165,6 +169,12 @@ impl Server {
             started_at: now(),
             admin: blake3::hash(admin.as_bytes()),
             row: Mutex::new(row),
+            data: data.clone(),
+            gauges,
+            agent_addr,
+            log_filter: config.log_filter,
+            source: Mutex::new(config.source),
+            reloading: tokio::sync::Mutex::default(),
         });
         data.tell(api_addr, agent_addr)?;
         let fenced = ready.start(hall.clone());
@@ -172,6 +182,7 @@ impl Server {
         let text = format!("{name} started on {agent_addr}, API on {api_addr}");
         tracing::info!("{text}");
         drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
+        reload::bind_computer(&hall).await;
         let stop = run(hall, data, agents, api, (stopping, fenced));
         Ok(Running { agent_addr, api_addr, admin_token: admin.to_string(), stop })
     }
@@ -197,6 +208,19 @@ fn run(
 }
 
 impl Running {
+    /// Whether the core answers and the database takes writes. Whoever waits for it too long
+    /// knows that it is stuck.
+    pub async fn is_alive(&self) -> bool {
+        let hall = &self.stop.hall;
+        let answers = hall.core.ask(|_, _| ()).await.is_ok();
+        answers && hall.writer.submit(vec![Write::PutServer(hall.row())]).await.is_ok()
+    }
+
+    /// Reads the settings file again.
+    pub async fn reload(&self) -> Result<api::Reloaded, ReloadError> {
+        reload::reload(&self.stop.hall, SELF).await
+    }
+
     /// Ends when another server has taken over this one's database.
     pub async fn fenced(&self) {
         let mut fenced = self.stop.fenced.clone();
@@ -300,10 +324,14 @@ async fn enter(
         created_by: SELF.to_owned(),
         created_at: instant,
     });
+    let kept = match store.setting(PRESENCE_SETTING).await? {
+        Some(kept) => addresses(&kept.value),
+        None => Vec::new(),
+    };
     let row = rows::Server {
         name: config.name.clone().unwrap_or(row.name),
         depot: depot.display().to_string(),
-        presence: presence(config, agent_addr, host, facts.get("ip")),
+        presence: presence_of(&config.presence, kept, agent_addr),
         agent_listen: agent_addr.to_string(),
         api_listen: api_addr.to_string(),
         max_targets: config.max_targets.unwrap_or(row.max_targets),
@@ -316,16 +344,29 @@ async fn enter(
     Ok(row)
 }
 
-/// Where agents are told to look for this server.
-fn presence(
-    config: &Config,
-    listening: SocketAddr,
-    host: &str,
-    own: Option<&String>,
-) -> Vec<String> {
-    if !config.presence.is_empty() {
-        return config.presence.clone();
+/// The addresses that a person set while a server ran, as they are kept.
+fn addresses(kept: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(kept).lines().map(str::to_owned).collect()
+}
+
+/// Keeps addresses for the next start.
+pub fn keep_presence(presence: &[String]) -> Write {
+    let (key, value) = (PRESENCE_SETTING.to_owned(), presence.join("\n").into_bytes());
+    Write::PutSetting(Setting { key, value })
+}
+
+/// Where agents are told to look for this server: as it was configured, else as a person set it,
+/// else where it finds itself.
+pub fn presence_of(configured: &[String], kept: Vec<String>, listening: SocketAddr) -> Vec<String> {
+    if !configured.is_empty() {
+        return configured.to_vec();
     }
+    if !kept.is_empty() {
+        return kept;
+    }
+    let facts = machine::facts();
+    let host = facts.get("host_name").map_or("deskhand", String::as_str);
+    let own = facts.get("ip");
     if !listening.ip().is_unspecified() {
         return vec![listening.to_string()];
     }

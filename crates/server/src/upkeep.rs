@@ -40,7 +40,12 @@ pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
         turn += 1;
         let row = hall.change_row(|row| row.lease_until = now() + LEASE);
         if let Err(error) = hall.writer.submit(vec![Write::PutServer(row)]).await {
-            tracing::error!(error = %chain(&error), "the lease was not renewed");
+            let error = chain(&error);
+            tracing::error!(error, "the lease was not renewed");
+            hall.gauges.error(now(), format!("the lease was not renewed: {error}"));
+        }
+        if hall.row().computer.is_none() {
+            crate::reload::bind_computer(&hall).await;
         }
         if turn % SWEEP_EVERY == SWEEP_FIRST {
             sweep(&hall).await;
@@ -71,7 +76,8 @@ fn retire(hall: &Hall) {
     }
 }
 
-async fn sweep(hall: &Arc<Hall>) {
+/// Removes objects that no deployment needs.
+pub async fn sweep(hall: &Arc<Hall>) {
     let rows = match hall.store.deployments(Page::all()).await {
         Ok(rows) => rows,
         Err(error) => {

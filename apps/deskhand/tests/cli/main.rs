@@ -8,6 +8,8 @@ mod guide;
 mod local;
 mod scripts;
 mod served;
+#[cfg(unix)]
+mod service;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

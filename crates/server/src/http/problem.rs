@@ -48,6 +48,7 @@ pub enum Code {
     SshCopy,
     SshStart,
     SshBecome,
+    Settings,
 }
 
 impl Code {
@@ -83,6 +84,7 @@ impl Code {
             Self::SshCopy => ("DH-S008", StatusCode::BAD_GATEWAY),
             Self::SshStart => ("DH-S009", StatusCode::BAD_GATEWAY),
             Self::SshBecome => ("DH-S010", StatusCode::BAD_GATEWAY),
+            Self::Settings => ("DH-A131", StatusCode::CONFLICT),
         }
     }
 

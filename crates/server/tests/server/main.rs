@@ -14,6 +14,7 @@ mod live;
 mod queries;
 mod renewal;
 mod robot;
+mod running;
 mod schedules;
 mod secrets;
 mod starting;
