@@ -15,6 +15,9 @@ pub const WINDOWS: &[&str] =
 /// The compiler that crates with C in them need.
 pub const BUILD: &[&str] = &["gcc", "libc6-dev"];
 
+/// What judges the service: systemd's own tools, and somebody who can lock a database.
+pub const SERVICE: &[&str] = &["systemd", "python3"];
+
 const CARGO_DENY: &str = "0.20.2";
 
 /// Makes sure that Debian's packages are there. `why` completes "needed for …".

@@ -114,6 +114,7 @@ fn deny() -> Result<()> {
 /// The programs are built first: end-to-end tests start them from `DESKHAND_BIN_DIR`.
 fn tests() -> Result<()> {
     install::packages(install::BUILD, "building")?;
+    install::packages(install::SERVICE, "judging the service")?;
     process::run(cargo(["build", "--quiet", "--workspace", "--bins"]).args(locked()))?;
     let programs = place::target().join("debug");
     let test = |words: &[&str]| {

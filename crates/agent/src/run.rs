@@ -94,13 +94,9 @@ pub async fn run(
         (true, false) => config.servers.clone(),
     };
     let is_open = !listeners.is_empty();
-    let dialer = Arc::new(Dialer::new(
-        servers,
-        is_open,
-        identity.signing,
-        identity.trust.clone(),
-        said.clone(),
-    ));
+    let (signing, trust) = (identity.signing, identity.trust);
+    let dialer = Dialer::new(servers, is_open, signing, trust.clone(), said.clone());
+    let dialer = Arc::new(dialer);
     let shown = logs.clone();
     let doer = Doer {
         root,
@@ -121,7 +117,7 @@ pub async fn run(
         folder,
         me,
         sealing: Arc::new(identity.sealing),
-        trust: identity.trust,
+        trust,
         dialer: dialer.clone(),
         effects,
         counter,

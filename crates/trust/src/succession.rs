@@ -19,8 +19,8 @@ pub struct Followed {
 }
 
 impl TrustDocument {
-    /// Follows `chain`, oldest first, as far as it can be believed. Documents that are not newer are
-    /// passed over.
+    /// Follows `chain`, oldest first, as far as it can be believed. Documents that are not newer
+    /// are passed over.
     pub fn follow(&self, chain: &[Signed], now: Timestamp) -> Followed {
         let mut followed = Followed { newest: None, refused: None };
         for signed in chain {

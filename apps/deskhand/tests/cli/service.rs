@@ -7,6 +7,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// Takes the database's writing lock and keeps it.
+const HOLDS: &str = "\
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute('BEGIN IMMEDIATE')
+print('held', flush=True)
+sys.stdin.read()
+";
+
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -120,7 +129,7 @@ fn a_server_that_is_stuck_gives_no_sign_of_life() {
     assert_eq!(heard(&manager), "WATCHDOG=1");
     // Somebody else holds the database for good.
     let lock = Command::new("python3")
-        .args(["-c", "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('held',flush=True)\nsys.stdin.read()"])
+        .args(["-c", HOLDS])
         .arg(data.join("deskhand.db"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -286,7 +286,9 @@ pub async fn reload(State(hall): Shared) -> Answer<Json<api::Reloaded>> {
     Ok(Json(reload::reload(&hall, ADMIN).await?))
 }
 
-#[utoipa::path(post, path = "/api/server/refresh", responses((status = 200, body = api::Refreshed)))]
+#[utoipa::path(
+    post, path = "/api/server/refresh", responses((status = 200, body = api::Refreshed))
+)]
 pub async fn refresh(State(hall): Shared) -> Answer<Json<api::Refreshed>> {
     let hall: Arc<Hall> = hall;
     Ok(Json(api::Refreshed { done: reload::refresh(&hall, ADMIN).await? }))
