@@ -41,8 +41,8 @@ pub struct WorkflowChecked {
     pub findings: Vec<Finding>,
 }
 
-/// Who: computers by name or id, groups by name with all below them, those that a query chooses now,
-/// or everybody. What is given adds up.
+/// Who: computers by name or id, groups by name with all below them, those that a query chooses
+/// now, or everybody. What is given adds up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Targets {
     #[serde(default)]
@@ -154,8 +154,8 @@ pub struct Restart {
     /// Computers by name or id; empty means all targets.
     #[serde(default)]
     pub computers: Vec<String>,
-    /// `failed` (failure, refused, lost, aborted), `not_begun`, `pending`, `all` that have ended, or an
-    /// outcome; `failed` when empty.
+    /// `failed` (failure, refused, lost, aborted), `not_begun`, `pending`, `all` that have ended,
+    /// or an outcome; `failed` when empty.
     #[serde(default)]
     pub which: Vec<String>,
     /// Which copy of the workflow; the newest when absent.

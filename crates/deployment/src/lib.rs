@@ -24,7 +24,8 @@ pub struct Schedule {
     pub start: Option<Timestamp>,
     /// Nothing begins from here on; what has begun goes on.
     pub stop: Option<Timestamp>,
-    /// A target begins only while its agent is connected, unless it is told otherwise of that target.
+    /// A target begins only while its agent is connected, unless it is told otherwise of that
+    /// target.
     pub needs_agent: bool,
 }
 
@@ -63,8 +64,8 @@ pub enum Input {
         at: Option<Timestamp>,
         by: String,
     },
-    /// Pending targets and such as have ended begin anew, each with the run named, which is the same
-    /// for a pending one.
+    /// Pending targets and such as have ended begin anew, each with the run named, which is the
+    /// same for a pending one.
     Renew {
         targets: BTreeMap<ComputerId, RunId>,
         copy: u64,

@@ -3,9 +3,10 @@
 //! Pure: the zone and every instant are arguments. An *occurrence* is an instant at which it is to
 //! begin; what became of one is decided once ([`Recurrence::due`]), whatever the clock does after.
 //!
-//! When clocks go forward, an occurrence at a fixed time that is skipped begins at the first instant
-//! after the gap; when they go back, one at a fixed time that comes twice begins at the first of the
-//! two. Expressions that go on through the day (`*/15 * * * *`) follow the time that really passes.
+//! When clocks go forward, an occurrence at a fixed time that is skipped begins at the first
+//! instant after the gap; when they go back, one at a fixed time that comes twice begins at the
+//! first of the two. Expressions that go on through the day (`*/15 * * * *`) follow the time that
+//! really passes.
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
@@ -18,7 +19,8 @@ pub const EVERY_MIN: Span = Span::from_secs(10);
 pub const MISSED_MAX: usize = 24;
 /// What comes so late or less late is on time.
 pub const LATE: Span = Span::from_secs(60);
-/// How many occurrences one look back goes through; of more, the oldest are as if they had not been.
+/// How many occurrences one look back goes through; of more, the oldest are as if they had not
+/// been.
 const LOOK_BACK_MAX: usize = 100_000;
 /// Occurrences whose distances are looked at: a minute of them, were each allowed.
 const LOOKED_AT: usize = 8;

@@ -114,8 +114,8 @@ impl Core {
         self.queue.send(message).await.map_err(|_| Gone)
     }
 
-    /// Begins targets anew, with `writes` in the same transaction. Returns when all is durable; `Err`
-    /// in it when a target has gone on meanwhile and nothing was done.
+    /// Begins targets anew, with `writes` in the same transaction. Returns when all is durable;
+    /// `Err` in it when a target has gone on meanwhile and nothing was done.
     pub async fn renew(
         &self,
         renewal: Renewal,

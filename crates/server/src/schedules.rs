@@ -1,8 +1,8 @@
 //! Schedules: deployments that are made again and again.
 //!
 //! A schedule is a document that people write; what became of its starts is another one, written in
-//! the transaction that makes the deployment. So a start is made once or, when the server dies before,
-//! not yet: then it is one that was missed. When starts come is `deployment`'s to say.
+//! the transaction that makes the deployment. So a start is made once or, when the server dies
+//! before, not yet: then it is one that was missed. When starts come is `deployment`'s to say.
 
 mod state;
 

@@ -136,11 +136,8 @@ impl Wish {
             to.host_name = host_name;
         }
         for (name, value) in self.fact {
-            if value.is_empty() {
-                to.facts.remove(&name);
-            } else {
-                to.facts.insert(name, value);
-            }
+            // Without a value, the server takes it away.
+            to.facts.insert(name, value);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What changes in a deployment after it was made: its own copy of the workflow, targets that begin
 //! anew, a stop date that becomes later.
 //!
-//! An edit keeps another copy and changes nothing that goes on or waits. Beginning anew signs another
-//! warrant for chosen targets, with a copy of the workflow and with what is on record of them now.
-//! Copy, warrant and what the loop makes of them are durable together or not at all.
+//! An edit keeps another copy and changes nothing that goes on or waits. Beginning anew signs
+//! another warrant for chosen targets, with a copy of the workflow and with what is on record of
+//! them now. Copy, warrant and what the loop makes of them are durable together or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -130,8 +130,8 @@ pub async fn control(
     tell(&hall, deployment, input, &format!("{} was ordered", asked.control)).await
 }
 
-/// Moves the stop date; what has begun goes on. To a later one than the warrants of targets that have
-/// not begun permit, these get another.
+/// Moves the stop date; what has begun goes on. To a later one than the warrants of targets that
+/// have not begun permit, these get another.
 #[utoipa::path(
     put, path = "/api/deployments/{id}/stop", params(("id",)), request_body = Option<i64>,
     responses((status = 204))

@@ -130,12 +130,13 @@ pub async fn set(
     Body(asked): Body<api::NewComputer>,
 ) -> Answer<Json<api::Computer>> {
     let known = find(&hall, &name).await?;
+    let keeps_facts = asked.facts.is_empty();
     let mut news = computer(&hall, known.computer.id, asked).await?;
     news.os.clone_from(&known.computer.os);
     if news.host_name.is_empty() {
         news.host_name.clone_from(&known.computer.host_name);
     }
-    if news.facts.is_empty() {
+    if keeps_facts {
         news.facts.clone_from(&known.computer.facts);
     }
     let row = rows::Computer { computer: news, ..known };
@@ -178,7 +179,7 @@ async fn computer(hall: &Hall, id: ComputerId, asked: api::NewComputer) -> Answe
         os: String::new(),
         parent,
         is_group: asked.is_group,
-        facts: asked.facts,
+        facts: asked.facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
     })
 }
 

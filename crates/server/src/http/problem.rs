@@ -259,7 +259,8 @@ impl From<DeployError> for Failure {
                 Self::new(Code::NotFound, text, "`deskhand deployment show ID` lists its copies")
             }
             DeployError::FilesGone => {
-                let hint = "`deskhand deployment edit ID -f FILE` takes them in anew, the same file will do";
+                let hint = "`deskhand deployment edit ID -f FILE` takes them in anew, with the \
+                            same file too";
                 Self::new(Code::Depot, text, hint)
             }
             DeployError::Damaged(_) => Self::new(Code::Internal, text, ""),

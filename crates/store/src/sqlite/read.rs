@@ -31,7 +31,8 @@ const WORKFLOWS: &str = "SELECT * FROM workflows WHERE (name_key, revision) IN \
 const LATEST_WORKFLOW: &str =
     "SELECT * FROM workflows WHERE name_key = $1 ORDER BY revision DESC LIMIT 1";
 const RUN_COUNTS: &str = "SELECT phase, outcome, COUNT(*) AS runs FROM runs \
-     WHERE deployment = $1 AND NOT is_replaced GROUP BY phase, outcome ORDER BY phase, outcome NULLS FIRST";
+     WHERE deployment = $1 AND NOT is_replaced \
+     GROUP BY phase, outcome ORDER BY phase, outcome NULLS FIRST";
 const OPEN_JOURNALS: &str = "SELECT runs.run, journal.seq, journal.bytes FROM runs \
      LEFT JOIN journal ON journal.run = runs.run \
      WHERE runs.outcome IS NULL AND runs.run > $1 ORDER BY runs.run, journal.seq";

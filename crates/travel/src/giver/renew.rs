@@ -1,8 +1,8 @@
 //! Beginning targets of a deployment anew, under another warrant.
 //!
-//! The journal of a run is never continued under another warrant: a target whose run has ended gets a
-//! new run, and the one before stays as it ended. A target that has not begun keeps its run, whose
-//! journal is empty. What goes on is not touched.
+//! The journal of a run is never continued under another warrant: a target whose run has ended gets
+//! a new run, and the one before stays as it ended. A target that has not begun keeps its run,
+//! whose journal is empty. What goes on is not touched.
 
 use super::*;
 

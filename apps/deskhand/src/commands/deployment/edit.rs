@@ -1,4 +1,5 @@
-//! A deployment's own copy of its workflow: taken out, edited, put back; and beginning anew with it.
+//! A deployment's own copy of its workflow: taken out, edited, put back; and beginning anew with
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
