@@ -16,8 +16,8 @@ const ZERO: Part<'static> = Part::Number(0, "");
 
 /// The order of two versions. They are cut into numbers and words; numbers compare as numbers,
 /// words without case, a number is greater than a word. Zeros at the end do not count. What begins
-/// with `-` or `~` and a letter comes before the version without it; what follows `+` does not
-/// count.
+/// with `-` or `~` and a letter comes before the version without it. What stands before the first
+/// number, after `+`, or between brackets at the end does not count.
 pub fn compare_versions(left: &str, right: &str) -> Ordering {
     parts(left).cmp(&parts(right))
 }
@@ -25,10 +25,9 @@ pub fn compare_versions(left: &str, right: &str) -> Ordering {
 fn parts(text: &str) -> Vec<Part<'_>> {
     let text = text.trim();
     let text = text.split_once('+').map_or(text, |(version, _)| version);
-    // `v1.2` is `1.2`.
-    let bare = text.strip_prefix(['v', 'V']);
-    let bare = bare.filter(|bare| bare.starts_with(|c: char| c.is_ascii_digit()));
-    let mut text = bare.unwrap_or(text);
+    // `v1.2` is `1.2`, `Debian GNU/Linux 12 (bookworm)` is `12`.
+    let text = text.find(|c: char| c.is_ascii_digit()).map_or(text, |begin| &text[begin..]);
+    let mut text = text.split_once(" (").map_or(text, |(version, _)| version);
     let mut parts = Vec::new();
     while let Some(begin) = text.find(char::is_alphanumeric) {
         let (between, from) = text.split_at(begin);
@@ -71,7 +70,13 @@ mod tests {
                 assert_eq!(compare_versions(one, other), expect, "{one} {other}");
             }
         }
-        for (one, other) in [("1.0", "1"), ("v1.2", "1.2"), ("1.02", "1.2"), ("1+a", "1.0+b")] {
+        for (one, other) in [
+            ("1.0", "1"),
+            ("v1.2", "1.2"),
+            ("1.02", "1.2"),
+            ("1+a", "1.0+b"),
+            ("Debian GNU/Linux 12 (x)", "12"),
+        ] {
             assert_eq!(compare_versions(one, other), Ordering::Equal, "{one} {other}");
         }
         assert_eq!(compare_versions("10.0.19045", "10.0.9200"), Ordering::Greater);
