@@ -97,6 +97,10 @@ impl Giver {
                 self.changed.insert(run);
             }
         }
+        // It may be reached otherwise than before.
+        if let Some(runs) = self.by_computer.get_mut(&target.computer) {
+            runs.remove(&target.run);
+        }
         let Some(permit) = plan.permits.get(warrant) else { return };
         let base = base_context(id, permit, &plan.variables, &target.leaf, target.reach);
         let workflow = permit.workflow.clone();
