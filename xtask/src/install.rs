@@ -12,6 +12,9 @@ use crate::process::{self, note};
 pub const WINDOWS: &[&str] =
     &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine", "wine64"];
 
+/// Servers that tests talk to: a mail server.
+pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd"];
+
 /// The compiler that crates with C in them need.
 pub const BUILD: &[&str] = &["gcc", "libc6-dev"];
 

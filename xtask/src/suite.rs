@@ -115,6 +115,7 @@ fn deny() -> Result<()> {
 fn tests() -> Result<()> {
     install::packages(install::BUILD, "building")?;
     install::packages(install::SERVICE, "judging the service")?;
+    install::packages(install::TESTS, "the tests")?;
     process::run(cargo(["build", "--quiet", "--workspace", "--bins"]).args(locked()))?;
     let programs = place::target().join("debug");
     let test = |words: &[&str]| {

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, completions, computer, deploy, deployment, events, explain, group, keys, run, schedule,
-    secret, server, simulate, ssh, token, workflow,
+    agent, channel, completions, computer, deploy, deployment, events, explain, group, keys,
+    message, run, schedule, secret, server, simulate, ssh, token, workflow,
 };
 use crate::demo;
 
@@ -40,6 +40,10 @@ pub enum Command {
     Computer(computer::Args),
     /// Groups of computers, which may hold groups
     Group(group::Args),
+    /// Messages to administrators: list, show, mark as read
+    Message(message::Args),
+    /// The mail server and the webhooks that messages go through
+    Channel(channel::Args),
     /// Passwords and keys that workflows use by name
     Secret(secret::Args),
     /// Computers without agent: keys of hosts, policy, tries

@@ -1,6 +1,7 @@
 //! One module for each command: its arguments, and what it does.
 
 pub mod agent;
+pub mod channel;
 pub mod completions;
 pub mod computer;
 pub mod deploy;
@@ -9,6 +10,7 @@ pub mod events;
 pub mod explain;
 pub mod group;
 pub mod keys;
+pub mod message;
 pub mod run;
 pub mod schedule;
 pub mod secret;
@@ -54,6 +56,8 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Agent(args) => agent::run(args).await,
         Command::Computer(args) => computer::run(args).await,
         Command::Group(args) => group::run(args).await,
+        Command::Message(args) => message::run(args).await,
+        Command::Channel(args) => channel::run(args).await,
         Command::Secret(args) => secret::run(args).await,
         Command::Ssh(args) => ssh::run(args).await,
         Command::Workflow(args) => workflow::run(args).await,

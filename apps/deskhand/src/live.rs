@@ -50,7 +50,9 @@ pub async fn follow(client: &Client, deployment: &str) -> Result<Watched> {
                     }
                 }
                 Ok(Some(Change::Deployment { deployment })) => board.deployment(deployment),
-                Ok(Some(Change::Output { .. } | Change::Schedule { .. })) => {}
+                Ok(Some(
+                    Change::Output { .. } | Change::Schedule { .. } | Change::Message { .. },
+                )) => {}
                 Ok(Some(Change::Missed)) => board.replace(client.deployment(deployment).await?),
                 Ok(None) | Err(_) => {
                     screen.away(&board);

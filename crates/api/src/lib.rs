@@ -8,6 +8,7 @@ mod fleet;
 mod keys;
 mod release;
 mod schedule;
+mod message;
 mod secret;
 mod server;
 mod ssh;
@@ -33,6 +34,9 @@ pub use server::{
     LogSettings, LoggedError, Refreshed, Reloaded, ServerChange, ServerRecord, ServerStatus,
 };
 
+pub use message::{
+    Channel, ChannelTest, Delivered, MailChannel, Message, NamedChannel, WebhookChannel,
+};
 pub use secret::{NewSecret, Secret, SecretTest};
 pub use ssh::{SshLogin, SshPolicy, SshTested, SshTrust, SshTrusted, SshWay};
 
@@ -81,6 +85,10 @@ pub enum Change {
         activity: String,
         stream: String,
         text: String,
+    },
+    /// A message for administrators came, or was read.
+    Message {
+        message: Message,
     },
     /// The reader was too slow and missed changes: read anew.
     Missed,

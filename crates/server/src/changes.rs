@@ -32,9 +32,9 @@ impl Changes {
         self.all.receiver_count() > 0
     }
 
-    pub fn tell(&self, deployment: DeploymentId, change: api::Change) {
+    pub fn tell(&self, deployment: impl Into<Option<DeploymentId>>, change: api::Change) {
+        let deployment = deployment.into();
         // Nobody watching is no error.
-        let deployment = Some(deployment);
         let _watchers = self.all.send(Arc::new(Told { deployment, change }));
     }
 

@@ -4,6 +4,7 @@
 //! facts of each target, the tree of the depot. Nothing of it changes later. Invariant: the loop
 //! hears of a deployment only when all its rows are durable.
 
+mod foresee;
 pub mod leaves;
 mod pins;
 mod reach;
@@ -20,6 +21,7 @@ use travel::{NewDeployment, NewTarget, Reach};
 use trust::{NoTree, TargetTree, Warrant, definition_digest, variables_digest};
 use workflow::Workflow;
 
+use crate::channels::ChannelError;
 use crate::clock::{Fresh, NoChance, now};
 use crate::core::{Gone, Known, schedule};
 use crate::hall::{About, Hall};
@@ -62,6 +64,8 @@ pub enum DeployError {
     FilesGone,
     #[error("the deployment is damaged: {0}")]
     Damaged(String),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
     #[error(transparent)]
     Targets(#[from] TargetError),
     #[error("the files to be uploaded could not be taken in from the depot")]
@@ -108,9 +112,10 @@ pub async fn deploy_beside(
     by: &str,
     beside: Beside,
 ) -> Result<api::Deployed, DeployError> {
-    let chosen = choose(hall, &asked, by).await?;
+    let mut chosen = choose(hall, &asked, by).await?;
     check_variables(&chosen.workflow, &asked.variables)?;
     check_secrets(hall, &chosen.workflow).await?;
+    chosen.findings.extend(foresee::warnings(hall, &chosen.workflow).await?);
     let instant = now();
     let (start, stop) = dates(&asked, instant)?;
     let found = targets::find(hall, &asked.targets).await?;

@@ -5,12 +5,13 @@
 //! dropped at any await: then the server is ending, and the loop asks for it again when it returns.
 
 pub mod files;
+pub mod message;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use content::ObjectStore;
-use model::{ComputerId, DeploymentId, Span};
+use model::{ComputerId, DeploymentId, Digest, Span};
 use tokio_util::sync::CancellationToken;
 use workflow::{Context, EffectId, Kind, Report, Template};
 
@@ -53,8 +54,17 @@ pub async fn carry_out(hall: &Arc<Hall>, job: Job) -> Report {
         | Kind::DeleteFiles { .. }
         | Kind::CreateFolders { .. }
         | Kind::DeleteFolders { .. } => files::carry_out(hall.depot.clone(), job).await,
+        Kind::Message(message) => message::carry_out(hall, &job, message).await,
         other => Report::error(format!("`{}` is not carried out by the server", other.name())),
     }
+}
+
+/// A name for what an activity sends or starts: the same whenever that is asked for again.
+pub fn key(effect: EffectId) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(effect.run.as_bytes());
+    hasher.update(&effect.attempt.to_be_bytes()).update(&effect.visit.0.to_be_bytes());
+    Digest::from_bytes(*hasher.finalize().as_bytes())
 }
 
 /// A parameter, rendered.

@@ -9,6 +9,7 @@ mod deployments;
 mod events;
 mod fleet;
 mod keys;
+mod messages;
 mod operators;
 mod problem;
 mod reach;
@@ -84,6 +85,13 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         ssh::set_policy,
         ssh::trust,
         ssh::forget,
+        messages::list,
+        messages::show,
+        messages::read,
+        messages::list_channels,
+        messages::set_channel,
+        messages::remove_channel,
+        messages::test_channel,
         secrets::list,
         secrets::set,
         secrets::remove,
@@ -123,6 +131,8 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::Problem,
         api::Call,
         api::Change,
+        api::Channel,
+        api::ChannelTest,
         api::ControlRequest,
         api::Log,
         api::KeyRevocation,
@@ -213,6 +223,12 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/keys/submit", post(keys::submit))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))
         .route("/api/tokens/{id}", delete(operators::revoke_token))
+        .route("/api/messages", get(messages::list))
+        .route("/api/messages/{number}", get(messages::show))
+        .route("/api/messages/{number}/read", put(messages::read))
+        .route("/api/channels", get(messages::list_channels))
+        .route("/api/channels/{name}", put(messages::set_channel).delete(messages::remove_channel))
+        .route("/api/channels/{name}/test", post(messages::test_channel))
         .route("/api/secrets", get(secrets::list))
         .route("/api/secrets/{name}", put(secrets::set).delete(secrets::remove))
         .route("/api/workflows", get(workflows::list).post(workflows::apply))

@@ -9,10 +9,12 @@
 //! but `GET /api/health` (`http`); only `clock` reads the clock.
 
 mod changes;
+mod channels;
 mod clock;
 mod config;
 mod core;
 mod data_dir;
+mod delivery;
 mod deploy;
 mod effects;
 mod fleet;
@@ -24,6 +26,7 @@ mod identity;
 mod links;
 mod logs;
 mod programs;
+mod outbound;
 mod quiet;
 mod reach;
 mod reload;

@@ -233,3 +233,19 @@ pub fn event(row: &rows::LoggedEvent) -> api::Event {
         text: event.text.clone(),
     }
 }
+
+pub fn message(row: &rows::KeptMessage) -> api::Message {
+    let message = &row.message;
+    api::Message {
+        number: row.seq,
+        at: message.at.as_millis(),
+        to: message.to.clone(),
+        subject: message.subject.clone(),
+        text: message.text.clone(),
+        computer: message.computer.map(|id| id.to_string()),
+        deployment: message.deployment.map(|id| id.to_string()),
+        run: message.run.map(|id| id.to_string()),
+        read_by: row.read.as_ref().map(|read| read.by.clone()),
+        read_at: row.read.as_ref().map(|read| read.at.as_millis()),
+    }
+}

@@ -251,6 +251,36 @@ pub struct Document {
     pub updated_at: Timestamp,
 }
 
+/// A message for whoever administers the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The same for the same sending.
+    pub key: Digest,
+    pub at: Timestamp,
+    /// Whom it is meant for, as its sender wrote it.
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub computer: Option<ComputerId>,
+    pub deployment: Option<DeploymentId>,
+    pub run: Option<RunId>,
+}
+
+/// A message with its number, counted from 1, and who has read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptMessage {
+    pub seq: u64,
+    pub message: Message,
+    pub read: Option<Reading>,
+}
+
+/// That a message was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    pub by: String,
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub key: String,

@@ -14,8 +14,7 @@ use std::pin::Pin;
 use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, Timestamp, TokenId};
 
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Record, Run,
-    RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, ReadError, Write};
 
@@ -147,6 +146,11 @@ pub trait Store: Send + Sync + 'static {
     /// By key.
     fn settings(&self) -> Read<'_, Vec<Setting>>;
     fn setting<'a>(&'a self, key: &'a str) -> Read<'a, Option<Setting>>;
+
+    /// All or only those that nobody has read, latest first; the key of the page is a number.
+    fn messages(&self, is_unread: bool, page: Page<u64>) -> Read<'_, Vec<KeptMessage>>;
+    fn message(&self, seq: u64) -> Read<'_, Option<KeptMessage>>;
+    fn message_by_key(&self, key: Digest) -> Read<'_, Option<KeptMessage>>;
 
     /// Of one kind, by name.
     fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>>;

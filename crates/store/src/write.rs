@@ -8,7 +8,7 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use crate::DatabaseError;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Run, Server, Setting,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message, Reading, Run, Server, Setting,
     Token, Warrant, Workflow,
 };
 
@@ -68,6 +68,13 @@ pub enum Write {
     PutEffect(Effect),
     AppendEvent(Event),
     PutSetting(Setting),
+    /// Does nothing when a message with that key is there.
+    PutMessage(Message),
+    /// The first reading counts. Refused when there is no such message.
+    ReadMessage {
+        seq: u64,
+        reading: Reading,
+    },
     PutDocument(Document),
     /// Refused when there is no such document.
     RemoveDocument {
@@ -153,6 +160,8 @@ pub enum Refusal {
     FenceWentBack { server: ServerId, held: u64, got: u64 },
     #[error("there is no {kind} `{name}`")]
     NoDocument { kind: String, name: String },
+    #[error("there is no message {0}")]
+    NoMessage(u64),
     #[error("{what} is too large a number: {number}")]
     TooLarge { what: &'static str, number: u64 },
 }
@@ -198,6 +207,7 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
             ("target", run.target),
             ("epoch", run.epoch),
         ],
+        Write::ReadMessage { seq, .. } => &[("number", *seq)],
         Write::PutEffect(effect) => &[("attempt", effect.attempt), ("visit", effect.visit)],
         // The law that a number follows the last one bounds it.
         Write::PutWorkflow(_)
@@ -211,6 +221,7 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         | Write::RevokeToken(_)
         | Write::AppendEvent(_)
         | Write::PutSetting(_)
+        | Write::PutMessage(_)
         | Write::PutDocument(_)
         | Write::RemoveDocument { .. } => &[],
     };

@@ -49,6 +49,8 @@ pub enum Code {
     SshStart,
     SshBecome,
     Settings,
+    Channel,
+    NotDelivered,
 }
 
 impl Code {
@@ -85,6 +87,8 @@ impl Code {
             Self::SshStart => ("DH-S009", StatusCode::BAD_GATEWAY),
             Self::SshBecome => ("DH-S010", StatusCode::BAD_GATEWAY),
             Self::Settings => ("DH-A131", StatusCode::CONFLICT),
+            Self::Channel => ("DH-A032", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::NotDelivered => ("DH-A033", StatusCode::BAD_GATEWAY),
         }
     }
 
@@ -265,6 +269,7 @@ impl From<DeployError> for Failure {
             }
             DeployError::Damaged(_) => Self::new(Code::Internal, text, ""),
             DeployError::Dates => Self::new(Code::Dates, text, "give a later stop date"),
+            DeployError::Channel(error) => error.into(),
             DeployError::Targets(error) => error.into(),
             DeployError::Pin(_) => Self::new(Code::Depot, text, ""),
             DeployError::Tree(_) => Self::new(Code::NoTargets, text, ""),

@@ -13,6 +13,8 @@ mod keys;
 mod live;
 mod queries;
 mod renewal;
+mod listeners;
+mod messages;
 mod robot;
 mod running;
 mod schedules;

@@ -4,7 +4,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use super::State;
 use crate::rows::{
-    Agent, Computer, DeploymentCopy, Effect, LoggedEvent, Run, Server, Token, Warrant, Workflow,
+    Agent, Computer, DeploymentCopy, Effect, KeptMessage, LoggedEvent, Message, Reading, Run, Server, Token,
+    Warrant, Workflow,
 };
 use crate::write::{FIRST, FIRST_COPY, check_numbers, name_key};
 use crate::{Refusal, Write};
@@ -62,6 +63,11 @@ impl State {
                 self.settings.put(setting.key.clone(), setting);
                 Ok(())
             }
+            Write::PutMessage(message) => {
+                self.put_message(message);
+                Ok(())
+            }
+            Write::ReadMessage { seq, reading } => self.read_message(seq, reading),
             Write::PutDocument(document) => {
                 let key = (document.kind.clone(), name_key(&document.name));
                 self.documents.put(key, document);
@@ -270,6 +276,23 @@ impl State {
                 Ok(())
             }
         }
+    }
+
+    fn put_message(&mut self, message: Message) {
+        if self.message_keys.get(&message.key).is_some() {
+            return;
+        }
+        let seq = self.messages.range(..).next_back().map_or(FIRST, |(last, _)| last + 1);
+        self.message_keys.put(message.key, seq);
+        self.messages.put(seq, KeptMessage { seq, message, read: None });
+    }
+
+    fn read_message(&mut self, seq: u64, reading: Reading) -> Result<(), Refusal> {
+        let kept = self.messages.get(&seq).cloned().ok_or(Refusal::NoMessage(seq))?;
+        if kept.read.is_none() {
+            self.messages.put(seq, KeptMessage { read: Some(reading), ..kept });
+        }
+        Ok(())
     }
 
     /// The fence that the server's row holds.

@@ -10,12 +10,11 @@ mod table;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{ComputerId, DeploymentId, RunId, ServerId, TokenId};
+use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use self::table::Table;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Run, Server,
-    Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Run, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, Write};
 
@@ -44,6 +43,8 @@ struct State {
     effects: Table<(RunId, u64, u64), Effect>,
     events: Table<u64, LoggedEvent>,
     settings: Table<String, Setting>,
+    messages: Table<u64, KeptMessage>,
+    message_keys: Table<Digest, u64>,
     /// By kind, then by lower-case name.
     documents: Table<(String, String), Document>,
 }
@@ -67,6 +68,8 @@ macro_rules! every_table {
         $state.effects.$method();
         $state.events.$method();
         $state.settings.$method();
+        $state.messages.$method();
+        $state.message_keys.$method();
         $state.documents.$method();
     };
 }

@@ -7,8 +7,7 @@ use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use super::{MemoryStore, State};
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Record, Run,
-    RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -235,6 +234,22 @@ impl Store for MemoryStore {
 
     fn setting<'a>(&'a self, key: &'a str) -> Read<'a, Option<Setting>> {
         self.read(|state| state.settings.get(&key.to_owned()).cloned())
+    }
+
+    fn messages(&self, is_unread: bool, page: Page<u64>) -> Read<'_, Vec<KeptMessage>> {
+        self.read(|state| {
+            let rows = state.messages.range(..page.after.unwrap_or(u64::MAX)).rev();
+            let rows = rows.map(|(_, row)| row).filter(|row| !is_unread || row.read.is_none());
+            rows.take(page.limit as usize).cloned().collect()
+        })
+    }
+
+    fn message(&self, seq: u64) -> Read<'_, Option<KeptMessage>> {
+        self.read(|state| state.messages.get(&seq).cloned())
+    }
+
+    fn message_by_key(&self, key: Digest) -> Read<'_, Option<KeptMessage>> {
+        self.read(|state| state.messages.get(state.message_keys.get(&key)?).cloned())
     }
 
     fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>> {

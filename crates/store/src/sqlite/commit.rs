@@ -108,6 +108,8 @@ async fn apply(transaction: &mut SqliteConnection, write: Write) -> Result<(), S
         Write::PutWarrant(warrant) => work::put_warrant(transaction, warrant).await,
         Write::PutEffect(effect) => work::put_effect(transaction, effect).await,
         Write::PutSetting(setting) => work::put_setting(transaction, setting).await,
+        Write::PutMessage(message) => work::put_message(transaction, message).await,
+        Write::ReadMessage { seq, reading } => work::read_message(transaction, seq, reading).await,
         Write::PutDocument(document) => work::put_document(transaction, document).await,
         Write::RemoveDocument { kind, name } => {
             work::remove_document(transaction, kind, name).await

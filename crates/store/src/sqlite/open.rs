@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0010_documents.sql"),
     include_str!("../../migrations/sqlite/0040_copies.sql"),
     include_str!("../../migrations/sqlite/0030_trust_held.sql"),
+    include_str!("../../migrations/sqlite/0011_messages.sql"),
 ];
 
 /// `Desk` in the file's header tells our databases from others.

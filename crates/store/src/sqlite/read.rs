@@ -11,8 +11,7 @@ use super::columns::number;
 use super::fields::Fields;
 use super::rows::FromRow;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, LoggedEvent, Record, Run,
-    RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -287,6 +286,24 @@ impl Store for SqliteStore {
 
     fn setting<'a>(&'a self, key: &'a str) -> Read<'a, Option<Setting>> {
         self.one(sqlx::query("SELECT * FROM settings WHERE key = $1").bind(key.to_owned()))
+    }
+
+    fn messages(&self, is_unread: bool, page: Page<u64>) -> Read<'_, Vec<KeptMessage>> {
+        let mut wanted = Conditions::of("SELECT * FROM messages");
+        wanted.and_if("seq < ", page.after.map(number));
+        if is_unread {
+            _ = wanted.and("read_at IS NULL");
+        }
+        self.built(wanted.end(" ORDER BY seq DESC", page.limit))
+    }
+
+    fn message(&self, seq: u64) -> Read<'_, Option<KeptMessage>> {
+        self.one(sqlx::query("SELECT * FROM messages WHERE seq = $1").bind(number(seq)))
+    }
+
+    fn message_by_key(&self, key: Digest) -> Read<'_, Option<KeptMessage>> {
+        let sql = "SELECT * FROM messages WHERE key = $1";
+        self.one(sqlx::query(sql).bind(key.as_bytes().to_vec()))
     }
 
     fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>> {

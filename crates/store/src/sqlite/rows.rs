@@ -6,8 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use super::fields::Fields;
 use crate::ReadError;
 use crate::rows::{
-    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, LoggedEvent,
-    Record, Run, RunCount, Server, Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, KeptMessage, LoggedEvent, Message, Reading, Record, Run, RunCount, Server, Setting, Token, Warrant, Workflow,
 };
 
 /// A row that knows its table.
@@ -249,6 +248,28 @@ impl FromRow for LoggedEvent {
             text: row.text("text")?,
         };
         Ok(Self { seq: row.number("seq")?, event })
+    }
+}
+
+impl FromRow for KeptMessage {
+    const TABLE: &'static str = "messages";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        let message = Message {
+            key: row.digest("key")?,
+            at: row.time("at")?,
+            to: row.text("addressee")?,
+            subject: row.text("subject")?,
+            text: row.text("text")?,
+            computer: row.maybe_id("computer", ComputerId::from_bytes)?,
+            deployment: row.maybe_id("deployment", DeploymentId::from_bytes)?,
+            run: row.maybe_id("run", RunId::from_bytes)?,
+        };
+        let read = match row.maybe_time("read_at")? {
+            Some(at) => Some(Reading { by: row.text("read_by")?, at }),
+            None => None,
+        };
+        Ok(Self { seq: row.number("seq")?, message, read })
     }
 }
 

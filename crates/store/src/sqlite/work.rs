@@ -1,4 +1,4 @@
-//! Writing workflows, deployments, warrants, effects, settings and documents.
+//! Writing workflows, deployments, warrants, effects, settings, messages and documents.
 
 use sqlx::SqliteConnection;
 
@@ -6,7 +6,9 @@ use super::columns::{map, number};
 use super::commit::Stop;
 use super::rows::FromRow;
 use crate::Refusal;
-use crate::rows::{Deployment, DeploymentCopy, Document, Effect, Setting, Warrant, Workflow};
+use crate::rows::{
+    Deployment, DeploymentCopy, Document, Effect, Message, Reading, Setting, Warrant, Workflow,
+};
 use crate::write::{FIRST, FIRST_COPY, name_key};
 
 pub(super) async fn put_workflow(tx: &mut SqliteConnection, row: Workflow) -> Result<(), Stop> {
@@ -160,6 +162,45 @@ pub(super) async fn put_setting(tx: &mut SqliteConnection, row: Setting) -> Resu
     .bind(row.value)
     .execute(tx)
     .await?;
+    Ok(())
+}
+
+pub(super) async fn put_message(tx: &mut SqliteConnection, row: Message) -> Result<(), Stop> {
+    sqlx::query(
+        "INSERT INTO messages (seq, key, at, addressee, subject, text, computer, deployment, run) \
+         SELECT (SELECT COALESCE(MAX(seq), 0) + 1 FROM messages), $1, $2, $3, $4, $5, $6, $7, $8 \
+         WHERE true ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(row.key.as_bytes().to_vec())
+    .bind(row.at.as_millis())
+    .bind(row.to)
+    .bind(row.subject)
+    .bind(row.text)
+    .bind(row.computer.map(|id| id.as_bytes().to_vec()))
+    .bind(row.deployment.map(|id| id.as_bytes().to_vec()))
+    .bind(row.run.map(|id| id.as_bytes().to_vec()))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn read_message(
+    tx: &mut SqliteConnection,
+    seq: u64,
+    reading: Reading,
+) -> Result<(), Stop> {
+    let read = sqlx::query(
+        "UPDATE messages SET read_by = COALESCE(read_by, $2), read_at = COALESCE(read_at, $3) \
+         WHERE seq = $1",
+    )
+    .bind(number(seq))
+    .bind(reading.by)
+    .bind(reading.at.as_millis())
+    .execute(tx)
+    .await?;
+    if read.rows_affected() == 0 {
+        return Err(Refusal::NoMessage(seq).into());
+    }
     Ok(())
 }
 

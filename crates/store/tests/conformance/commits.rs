@@ -47,6 +47,8 @@ pub async fn putting_the_same_again_changes_nothing(place: &impl Place) {
                 | Write::PutRun(_)
                 | Write::PutEffect(_)
                 | Write::PutSetting(_)
+                | Write::PutMessage(_)
+                | Write::ReadMessage { .. }
         )
     });
     accept(store.as_ref(), repeatable).await;

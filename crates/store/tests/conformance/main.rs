@@ -9,6 +9,7 @@ mod fleet;
 mod group;
 mod journals;
 mod kill;
+mod messages;
 mod place;
 mod random;
 mod samples;
@@ -56,6 +57,9 @@ laws! {
         deployment_records_have_no_gaps
         journals_outlive_their_projection
         journals_of_open_runs_come_in_pages;
+    messages:
+        messages_are_kept_once_and_numbered
+        unread_messages_come_in_pages_latest_first;
     work:
         revisions_follow_one_another
         warrants_and_effects_never_change

@@ -25,7 +25,7 @@ impl Chance {
     fn write(&mut self) -> Write {
         let (a, b) = (1 + self.below(4), 1 + self.below(4));
         let number = u64::from(b);
-        match self.below(20) {
+        match self.below(22) {
             0 => Write::PutServer(server(a, number)),
             1 | 2 => Write::PutComputer(group(a, &format!("G{a}"), (b != a).then_some(b))),
             3 => Write::PutComputer(computer(a, &format!("c{b}"), None)),
@@ -36,12 +36,14 @@ impl Chance {
             8 => Write::RevokeToken(token_id(a)),
             9 => Write::PutWorkflow(workflow(&format!("w{a}"), number)),
             10 => Write::PutDeployment(deployment(a)),
-            18 => Write::PutDeploymentCopy(copy(a, number)),
+            20 => Write::PutDeploymentCopy(copy(a, number)),
             11 => Write::PutWarrant(warrant(a, number)),
             12 => Write::PutRun(run(a, (b > 2).then_some(Outcome::Failure))),
             13 | 14 => journal(a, number),
             15 => Write::AppendEvent(event(a, "refused")),
             16 => Write::PutDocument(document("action", &format!("d{a}"), b)),
+            18 => Write::PutMessage(message(a)),
+            19 => Write::ReadMessage { seq: number, reading: reading() },
             17 => Write::RemoveDocument { kind: "action".into(), name: format!("D{a}") },
             _ => Write::PutSetting(Setting { key: format!("k{a}"), value: vec![b] }),
         }

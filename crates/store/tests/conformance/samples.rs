@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
 use store::rows::{
-    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Run, Server,
-    Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message, Reading, Run, Server, Setting, Token, Warrant, Workflow,
 };
 use store::{CommitError, Page, Refusal, Store, Write};
 
@@ -199,6 +198,23 @@ pub fn event(number: u8, kind: &str) -> Event {
     }
 }
 
+pub fn message(number: u8) -> Message {
+    Message {
+        key: Digest::from_bytes([number; 32]),
+        at: at(i64::from(number)),
+        to: "admins".into(),
+        subject: format!("Message {number}"),
+        text: "Look at it.".into(),
+        computer: Some(computer_id(number)),
+        deployment: None,
+        run: Some(run_id(number)),
+    }
+}
+
+pub fn reading() -> Reading {
+    Reading { by: "anna".into(), at: at(99) }
+}
+
 pub fn document(kind: &str, name: &str, body: u8) -> Document {
     Document {
         kind: kind.into(),
@@ -239,6 +255,8 @@ pub fn every_kind() -> Vec<Write> {
         Write::PutEffect(effect(2, 1)),
         Write::AppendEvent(event(2, "sign-on")),
         Write::PutSetting(Setting { key: "slots".into(), value: vec![5] }),
+        Write::PutMessage(message(1)),
+        Write::ReadMessage { seq: 1, reading: reading() },
         Write::PutDocument(document("action", "Tell", 1)),
         Write::PutDocument(document("action", "gone", 1)),
         Write::RemoveDocument { kind: "action".into(), name: "Gone".into() },
@@ -279,6 +297,7 @@ pub async fn picture(store: &dyn Store) -> String {
         format!("{:#?}", store.events(Default::default(), Page::all()).await.unwrap()),
         format!("{:#?}", store.settings().await.unwrap()),
         format!("{:#?}", store.documents("action").await.unwrap()),
+        format!("{:#?}", store.messages(false, Page::all()).await.unwrap()),
     ];
     for deployment in deployments {
         let id = deployment.id;

@@ -50,7 +50,7 @@ fn take(change: Change, runs: &mut [Run], with_names: bool) -> Result<()> {
             }
         }
         Change::Missed => output::note("too much at once: some output is not shown here"),
-        Change::Deployment { .. } | Change::Schedule { .. } => {}
+        Change::Deployment { .. } | Change::Schedule { .. } | Change::Message { .. } => {}
     }
     Ok(())
 }
