@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, channel, completions, computer, deploy, deployment, events, explain, group, keys,
-    message, run, schedule, secret, server, simulate, ssh, token, workflow,
+    action, agent, channel, completions, computer, deploy, deployment, events, explain, group,
+    keys, message, run, schedule, secret, server, simulate, ssh, token, workflow,
 };
 use crate::demo;
 
@@ -40,6 +40,8 @@ pub enum Command {
     Computer(computer::Args),
     /// Groups of computers, which may hold groups
     Group(group::Args),
+    /// Named actions of the server: keep, show, start
+    Action(action::Args),
     /// Messages to administrators: list, show, mark as read
     Message(message::Args),
     /// The mail server and the webhooks that messages go through

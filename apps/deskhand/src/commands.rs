@@ -1,5 +1,6 @@
 //! One module for each command: its arguments, and what it does.
 
+pub mod action;
 pub mod agent;
 pub mod channel;
 pub mod completions;
@@ -56,6 +57,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Agent(args) => agent::run(args).await,
         Command::Computer(args) => computer::run(args).await,
         Command::Group(args) => group::run(args).await,
+        Command::Action(args) => action::run(args).await,
         Command::Message(args) => message::run(args).await,
         Command::Channel(args) => channel::run(args).await,
         Command::Secret(args) => secret::run(args).await,

@@ -3,12 +3,13 @@
 //! Times are milliseconds since 1970-01-01 UTC; ids are UUIDs as text. Nothing here is used inside
 //! the engines; the server converts.
 
+mod action;
 mod deployment;
 mod fleet;
 mod keys;
+mod message;
 mod release;
 mod schedule;
-mod message;
 mod secret;
 mod server;
 mod ssh;
@@ -16,6 +17,7 @@ mod ssh;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use action::{Action, ActionResult, ActionRun, NewAction};
 pub use deployment::{
     ControlRequest, Deployed, Deployment, DeploymentCopy, DeploymentDetail, DeploymentEdited,
     Finding, Log, NewDeployment, NewWorkflow, Restart, Restarted, Run, RunDetail, RunPath, Step,

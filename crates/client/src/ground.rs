@@ -1,6 +1,9 @@
-//! Operations on what workflows draw on: secrets, messages, channels.
+//! Operations on what workflows draw on: secrets, messages, channels, actions.
 
-use api::{Channel, ChannelTest, Delivered, Message, NamedChannel, NewSecret, Secret};
+use api::{
+    Action, ActionResult, ActionRun, Channel, ChannelTest, Delivered, Deployed, Listing, Message,
+    NamedChannel, NewAction, NewSecret, Secret, SecretTest,
+};
 use hyper::Method;
 
 use crate::path::{path, query};
@@ -17,6 +20,15 @@ impl Client {
 
     pub async fn remove_secret(&self, name: &str) -> Result<(), RequestError> {
         self.order(Method::DELETE, path(["secrets", name])).await
+    }
+
+    /// Deploys a trial of user and password.
+    pub async fn test_secret(
+        &self,
+        name: &str,
+        test: &SecretTest,
+    ) -> Result<Deployed, RequestError> {
+        self.send(Method::POST, path(["secrets", name, "test"]), test).await
     }
 
     /// Latest first.
@@ -51,5 +63,32 @@ impl Client {
         test: &ChannelTest,
     ) -> Result<Delivered, RequestError> {
         self.send(Method::POST, path(["channels", name, "test"]), test).await
+    }
+
+    pub async fn actions(&self) -> Result<Vec<Action>, RequestError> {
+        self.all(path(["actions"])).await
+    }
+
+    pub async fn action(&self, name: &str) -> Result<Action, RequestError> {
+        self.get(path(["actions", name])).await
+    }
+
+    pub async fn set_action(&self, action: &NewAction) -> Result<Action, RequestError> {
+        self.send(Method::POST, path(["actions"]), action).await
+    }
+
+    pub async fn remove_action(&self, name: &str) -> Result<(), RequestError> {
+        self.order(Method::DELETE, path(["actions", name])).await
+    }
+
+    /// Starts an action; ends when it has.
+    pub async fn run_action(
+        &self,
+        name: &str,
+        run: &ActionRun,
+    ) -> Result<Vec<ActionResult>, RequestError> {
+        let path = path(["actions", name, "run"]);
+        let results: Listing<ActionResult> = self.send(Method::POST, path, run).await?;
+        Ok(results.items)
     }
 }

@@ -22,6 +22,6 @@ mod yaml;
 pub use declarations::script_declarations;
 pub use problem::Problem;
 pub use query::{QueryError, parse_query};
-pub use reading::{Parsed, activity_call, parse_workflow};
+pub use reading::{Parsed, ParsedAction, activity_call, parse_action, parse_workflow};
 pub use registry::{ParsedRegistry, parse_registry, print_registry};
 pub use schema::workflow_schema;

@@ -3,6 +3,7 @@
 //! Reading never stops at a mistake: what could not be understood gets a stand-in, and findings
 //! that the stand-in would cause are left out.
 
+mod action;
 mod activity;
 mod call;
 mod kinds;
@@ -17,6 +18,7 @@ use crate::code;
 use crate::problem::{Place, Problem, Problems};
 use crate::table::{self, Key};
 use crate::yaml::{self, Entry, Node, Scalar, Value};
+pub use action::{ParsedAction, parse_action};
 pub use call::activity_call;
 use places::Places;
 use values::Expected;

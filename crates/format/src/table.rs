@@ -1,6 +1,8 @@
 //! What a workflow file may contain: its keys, its activities and their parameters with their
 //! defaults. The reader and the JSON Schema are both driven by these tables.
 
+pub(crate) mod actions;
+
 /// A key of the file or of an activity that is no kind of activity.
 pub(crate) struct Key {
     pub(crate) name: &'static str,

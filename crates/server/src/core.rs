@@ -20,6 +20,7 @@ use travel::{Case, Giver, GiverInput, NewDeployment, Renewal, Stale};
 
 use crate::changes::Changes;
 use crate::clock::now;
+use crate::ends::Ends;
 use crate::gauges::Gauges;
 use crate::hall::Hall;
 use crate::links::{Ending, Links};
@@ -78,6 +79,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub links: Arc<Links>,
     pub changes: Changes,
+    pub ends: Arc<Ends>,
     pub quiet: Arc<Quiet>,
     pub gauges: Arc<Gauges>,
     pub max_targets: u32,
@@ -353,6 +355,7 @@ impl Task {
         for (deployment, change) in told.changes {
             self.parts.changes.tell(deployment, change);
         }
+        told.ended.into_iter().for_each(|deployment| self.parts.ends.tell(deployment));
         while let Some(order) = self.giver.poll_order() {
             self.doers.act(order, &self.giver);
         }

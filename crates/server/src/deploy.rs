@@ -21,6 +21,7 @@ use travel::{NewDeployment, NewTarget, Reach};
 use trust::{NoTree, TargetTree, Warrant, definition_digest, variables_digest};
 use workflow::Workflow;
 
+use crate::actions::ActionError;
 use crate::channels::ChannelError;
 use crate::clock::{Fresh, NoChance, now};
 use crate::core::{Gone, Known, schedule};
@@ -64,6 +65,10 @@ pub enum DeployError {
     FilesGone,
     #[error("the deployment is damaged: {0}")]
     Damaged(String),
+    #[error("the workflows would start each other without end: {}", .0.join(" > "))]
+    Loop(Vec<String>),
+    #[error(transparent)]
+    Action(#[from] ActionError),
     #[error(transparent)]
     Channel(#[from] ChannelError),
     #[error(transparent)]
@@ -96,6 +101,8 @@ pub struct Beside {
     pub id: Option<DeploymentId>,
     /// Written in the transaction that makes it.
     pub writes: Vec<Write>,
+    /// The activity that starts it, when it is one.
+    pub origin: Option<rows::Origin>,
 }
 
 pub async fn deploy(
@@ -115,6 +122,7 @@ pub async fn deploy_beside(
     let mut chosen = choose(hall, &asked, by).await?;
     check_variables(&chosen.workflow, &asked.variables)?;
     check_secrets(hall, &chosen.workflow).await?;
+    foresee::check_loops(hall, &chosen.workflow).await?;
     chosen.findings.extend(foresee::warnings(hall, &chosen.workflow).await?);
     let instant = now();
     let (start, stop) = dates(&asked, instant)?;
@@ -138,6 +146,7 @@ pub async fn deploy_beside(
         created_by: by.to_owned(),
         created_at: instant,
         server: hall.server,
+        origin: beside.origin,
     };
     let made = make(hall, row, &found, instant)?;
     let Made { row, targets, tree, envelope } = made;

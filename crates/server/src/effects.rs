@@ -4,6 +4,7 @@
 //! and treats what a target reported as untrusted text. None decides what follows. A job may be
 //! dropped at any await: then the server is ending, and the loop asks for it again when it returns.
 
+mod action;
 pub mod files;
 pub mod message;
 
@@ -54,6 +55,7 @@ pub async fn carry_out(hall: &Arc<Hall>, job: Job) -> Report {
         | Kind::DeleteFiles { .. }
         | Kind::CreateFolders { .. }
         | Kind::DeleteFolders { .. } => files::carry_out(hall.depot.clone(), job).await,
+        Kind::Action(action) => action::carry_out(hall, &job, action).await,
         Kind::Message(message) => message::carry_out(hall, &job, message).await,
         other => Report::error(format!("`{}` is not carried out by the server", other.name())),
     }

@@ -12,6 +12,7 @@ use crate::clock::now;
 use crate::core::Core;
 use crate::data_dir::DataDir;
 use crate::effects::Depot;
+use crate::ends::Ends;
 use crate::gateway::{Deposits, Gate};
 use crate::gauges::Gauges;
 use crate::identity::Identity;
@@ -43,6 +44,7 @@ pub struct Hall {
     pub gate: Gate,
     pub reach: Reach,
     pub changes: Changes,
+    pub ends: Arc<Ends>,
     pub depot: Depot,
     pub deposits: Deposits,
     pub logs: Logs,

@@ -4,6 +4,7 @@
 //! looked at. Operations are described where they are carried out; the document made of these
 //! descriptions is what clients and tests are made of. Nothing here knows how runs work.
 
+mod actions;
 mod changes;
 mod deployments;
 mod events;
@@ -85,6 +86,11 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         ssh::set_policy,
         ssh::trust,
         ssh::forget,
+        actions::list,
+        actions::set,
+        actions::show,
+        actions::remove,
+        actions::run,
         messages::list,
         messages::show,
         messages::read,
@@ -95,6 +101,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         secrets::list,
         secrets::set,
         secrets::remove,
+        secrets::test,
         workflows::check,
         workflows::apply,
         workflows::list,
@@ -130,6 +137,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
     components(schemas(
         api::Problem,
         api::Call,
+        api::ActionRun,
         api::Change,
         api::Channel,
         api::ChannelTest,
@@ -137,6 +145,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::Log,
         api::KeyRevocation,
         api::KeyRotation,
+        api::NewAction,
         api::NewComputer,
         api::NewDeployment,
         api::NewSchedule,
@@ -151,6 +160,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::Restart,
         api::LogSettings,
         api::ServerChange,
+        api::SecretTest,
         api::ServerSettings,
         api::SignedDocument,
     ))
@@ -223,6 +233,9 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/keys/submit", post(keys::submit))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))
         .route("/api/tokens/{id}", delete(operators::revoke_token))
+        .route("/api/actions", get(actions::list).post(actions::set))
+        .route("/api/actions/{name}", get(actions::show).delete(actions::remove))
+        .route("/api/actions/{name}/run", post(actions::run))
         .route("/api/messages", get(messages::list))
         .route("/api/messages/{number}", get(messages::show))
         .route("/api/messages/{number}/read", put(messages::read))
@@ -231,6 +244,7 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/channels/{name}/test", post(messages::test_channel))
         .route("/api/secrets", get(secrets::list))
         .route("/api/secrets/{name}", put(secrets::set).delete(secrets::remove))
+        .route("/api/secrets/{name}/test", post(secrets::test))
         .route("/api/workflows", get(workflows::list).post(workflows::apply))
         .route("/api/workflows/check", post(workflows::check))
         .route("/api/workflows/{name}", get(workflows::show))

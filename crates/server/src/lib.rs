@@ -8,6 +8,7 @@
 //! agent says is believed (`gateway`); no operation of the API without the administrator's token
 //! but `GET /api/health` (`http`); only `clock` reads the clock.
 
+mod actions;
 mod changes;
 mod channels;
 mod clock;
@@ -17,6 +18,7 @@ mod data_dir;
 mod delivery;
 mod deploy;
 mod effects;
+mod ends;
 mod fleet;
 mod gateway;
 mod gauges;
@@ -25,8 +27,8 @@ mod http;
 mod identity;
 mod links;
 mod logs;
-mod programs;
 mod outbound;
+mod programs;
 mod quiet;
 mod reach;
 mod reload;

@@ -340,7 +340,7 @@ async fn begin(
     };
     let mut made = state.clone();
     made.started(due, instant, id);
-    let beside = Beside { id: Some(id), writes: vec![made.write(&plan.spec.name)?] };
+    let beside = Beside { id: Some(id), writes: vec![made.write(&plan.spec.name)?], origin: None };
     match deploy_beside(hall, asked, by, beside).await {
         Ok(_) => {
             *state = made;

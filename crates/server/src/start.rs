@@ -20,6 +20,7 @@ use crate::config::{Config, MAX_TARGETS};
 use crate::core::{Core, OpeningError, Parts};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::effects::Depot;
+use crate::ends::Ends;
 use crate::gateway::{self, Deposits, Gate};
 use crate::gauges::Gauges;
 use crate::hall::{About, Hall, SELF};
@@ -133,6 +134,7 @@ impl Server {
         let fence = Fence { server: row.id, fence: row.fence };
         let (links, changes) = (Arc::new(Links::default()), Changes::new());
         let (quiet, gauges) = (Arc::new(Quiet::default()), Arc::new(Gauges::default()));
+        let ends = Arc::new(Ends::default());
         let writer = Writer::start(store.clone(), Some(fence));
         let (core, ready) = Core::open(Parts {
             server: row.id,
@@ -140,6 +142,7 @@ impl Server {
             store: store.clone(),
             links: links.clone(),
             changes: changes.clone(),
+            ends: ends.clone(),
             quiet: quiet.clone(),
             gauges: gauges.clone(),
             max_targets: row.max_targets,
@@ -158,6 +161,7 @@ impl Server {
             gate: Gate::default(),
             reach: Reach::new(is_stopping),
             changes,
+            ends,
             depot,
             deposits: Deposits::default(),
             logs: Logs::new(data.logs()),

@@ -125,6 +125,16 @@ pub struct Deployment {
     pub created_at: Timestamp,
     /// The server that conducts it.
     pub server: ServerId,
+    /// None starts two.
+    pub origin: Option<Origin>,
+}
+
+/// The activity of a run that started a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    pub run: RunId,
+    pub attempt: u64,
+    pub visit: u64,
 }
 
 /// A deployment's own copy of its workflow after an edit. They count from 2 and are kept: the first

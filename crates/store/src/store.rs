@@ -14,7 +14,8 @@ use std::pin::Pin;
 use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, Timestamp, TokenId};
 
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
+    Origin, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, ReadError, Write};
 
@@ -119,6 +120,8 @@ pub trait Store: Send + Sync + 'static {
     /// Latest first.
     fn deployments(&self, page: Page<DeploymentId>) -> Read<'_, Vec<Deployment>>;
     fn deployment(&self, id: DeploymentId) -> Read<'_, Option<Deployment>>;
+    /// What that activity has started.
+    fn deployment_by_origin(&self, origin: Origin) -> Read<'_, Option<Deployment>>;
     fn deployment_records(&self, id: DeploymentId, from_seq: u64) -> Read<'_, Vec<Record>>;
     /// Edited copies of its workflow, by number.
     fn deployment_copies(&self, deployment: DeploymentId) -> Read<'_, Vec<DeploymentCopy>>;

@@ -8,8 +8,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use crate::DatabaseError;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message, Reading, Run, Server, Setting,
-    Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message, Origin, Reading,
+    Run, Server, Setting, Token, Warrant, Workflow,
 };
 
 /// One change. `Put…` writes the row whether it was there or not.
@@ -44,6 +44,7 @@ pub enum Write {
     RevokeToken(TokenId),
     /// Refused when the revision is not the one after the last.
     PutWorkflow(Workflow),
+    /// Refused when its origin has started another.
     PutDeployment(Deployment),
     /// Refused when `seq` is not the one after the last.
     AppendDeploymentRecord {
@@ -160,6 +161,8 @@ pub enum Refusal {
     FenceWentBack { server: ServerId, held: u64, got: u64 },
     #[error("there is no {kind} `{name}`")]
     NoDocument { kind: String, name: String },
+    #[error("attempt {}, visit {} of run {} has started deployment {by}", .origin.attempt, .origin.visit, .origin.run)]
+    OriginTaken { origin: Origin, by: DeploymentId },
     #[error("there is no message {0}")]
     NoMessage(u64),
     #[error("{what} is too large a number: {number}")]
@@ -199,6 +202,10 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         }
         Write::AgentTrust { number, .. } => &[("trust document", *number)],
         Write::TouchAgent { counter, .. } => &[("counter", *counter)],
+        Write::PutDeployment(Deployment { revision, origin: Some(origin), .. }) => {
+            let Origin { attempt, visit, .. } = origin;
+            &[("revision", *revision), ("attempt", *attempt), ("visit", *visit)]
+        }
         Write::PutDeployment(deployment) => &[("revision", deployment.revision)],
         Write::PutWarrant(warrant) => &[("seq", warrant.seq), ("copy", warrant.copy)],
         Write::PutRun(run) => &[

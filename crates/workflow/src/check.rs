@@ -18,6 +18,7 @@ use graph::Graph;
 use crate::{ActivityName, Event, Workflow};
 
 pub use closest::closest;
+pub use names::{is_variable_name, unquoted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

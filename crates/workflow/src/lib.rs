@@ -10,10 +10,11 @@ mod engine;
 mod event;
 mod expression;
 pub mod journal;
+mod named;
 mod record;
 mod state;
 
-pub use check::{Finding, Severity, Site, check, closest, code};
+pub use check::{Finding, Severity, Site, check, closest, code, is_variable_name, unquoted};
 pub use context::{Context, RenderError, Template, TemplateError};
 pub use definition::{
     Action, Activity, ActivityName, Channel, Command, Execute, FileMove, FolderList, Impersonate,
@@ -22,6 +23,7 @@ pub use definition::{
 };
 pub use engine::{Input, Order, Refused, ReplayError, Run, Why};
 pub use event::{Event, ParseEventError};
+pub use named::{Does, Http, NamedAction, ParameterError, SecretHeader, ServerCommand, Start};
 pub use record::{
     Cause, Control, EffectId, Epoch, Outputs, Place, Record, Remaining, Report, RunAs, Visit,
 };

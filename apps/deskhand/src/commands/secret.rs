@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
+use super::deploy;
 use crate::connection::Connection;
 use crate::output::{self, Cell, Table};
 use crate::trouble::Trouble;
@@ -38,6 +39,21 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Try a user with the secret as the password on a computer, by a run that does nothing else
+    Test {
+        name: String,
+        #[arg(long)]
+        user: String,
+        /// The user's domain, on Windows
+        #[arg(long)]
+        domain: Option<String>,
+        /// By name or id
+        #[arg(long, value_name = "NAME")]
+        computer: String,
+        /// Print JSON: the results
+        #[arg(long)]
+        json: bool,
+    },
     /// Forget a secret
     Remove {
         #[arg(required = true)]
@@ -55,6 +71,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             output::note(format!("Kept the secret {}.", output::clean(&name)));
         }
         Action::List { json } => list(&client.secrets().await?, json)?,
+        Action::Test { name, user, domain, computer, json } => {
+            let test = api::SecretTest { user, domain, computer };
+            let deployed = client.test_secret(&name, &test).await?;
+            return deploy::begun(&client, &name, &deployed, true, json).await;
+        }
         Action::Remove { name } => {
             for name in name {
                 client.remove_secret(&name).await?;

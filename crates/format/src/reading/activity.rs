@@ -128,7 +128,20 @@ impl Reader<'_, '_> {
         if kind.is_later {
             return (Some(Kind::NotYet { name: kind.name.to_owned() }), None);
         }
-        let Some(entries) = self.map(entry.value, Expected::MAPPING) else { return (None, None) };
+        let Some(mut arguments) = self.arguments(kind, entry, places) else { return (None, None) };
+        let timeout_place = places.timeout;
+        let timeout = arguments.span("timeout").zip(timeout_place);
+        (kinds::build(kind.name, &mut arguments), timeout)
+    }
+
+    /// Every parameter that the table knows, those that are wrong with a stand-in.
+    pub(super) fn arguments(
+        &mut self,
+        kind: &'static table::Activity,
+        entry: Entry,
+        places: &mut ActivityPlaces,
+    ) -> Option<Arguments> {
+        let entries = self.map(entry.value, Expected::MAPPING)?;
         let mut found: BTreeMap<String, Entry> = BTreeMap::new();
         for parameter in entries {
             if kind.parameters.iter().any(|known| known.name == parameter.key) {
@@ -137,7 +150,7 @@ impl Reader<'_, '_> {
                 self.unknown_parameter(kind, &parameter);
             }
         }
-        let timeout_place = found.get("timeout").map(|written| written.value.place);
+        places.timeout = found.get("timeout").map(|written| written.value.place);
         let mut arguments = Arguments(BTreeMap::new());
         for parameter in kind.parameters {
             let argument = match found.remove(parameter.name) {
@@ -154,8 +167,7 @@ impl Reader<'_, '_> {
             let argument = argument.unwrap_or_else(|| values::preset(parameter));
             arguments.0.insert(parameter.name, argument);
         }
-        let timeout = arguments.span("timeout").zip(timeout_place);
-        (kinds::build(kind.name, &mut arguments), timeout)
+        Some(arguments)
     }
 
     fn missing_parameter(

@@ -21,32 +21,32 @@ impl Arguments {
         argument.unwrap_or(Argument::Absent)
     }
 
-    fn optional_text(&mut self, name: &str) -> Option<Template> {
+    pub(super) fn optional_text(&mut self, name: &str) -> Option<Template> {
         match self.take(name) {
             Argument::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    fn plain(&mut self, name: &str) -> Option<String> {
+    pub(super) fn plain(&mut self, name: &str) -> Option<String> {
         match self.take(name) {
             Argument::Plain(text) => Some(text),
             _ => None,
         }
     }
 
-    fn text(&mut self, name: &str) -> Template {
+    pub(super) fn text(&mut self, name: &str) -> Template {
         self.optional_text(name).unwrap_or_else(blank)
     }
 
-    fn texts(&mut self, name: &str) -> Texts {
+    pub(super) fn texts(&mut self, name: &str) -> Texts {
         match self.take(name) {
             Argument::Texts(texts) => texts,
             _ => Texts::One(blank()),
         }
     }
 
-    fn switch(&mut self, name: &str) -> bool {
+    pub(super) fn switch(&mut self, name: &str) -> bool {
         matches!(self.take(name), Argument::Switch(true))
     }
 
@@ -65,14 +65,14 @@ impl Arguments {
         }
     }
 
-    fn choice(&mut self, name: &str) -> &'static str {
+    pub(super) fn choice(&mut self, name: &str) -> &'static str {
         match self.take(name) {
             Argument::Choice(word) => word,
             _ => "",
         }
     }
 
-    fn environment(&mut self, name: &str) -> BTreeMap<String, Template> {
+    pub(super) fn environment(&mut self, name: &str) -> BTreeMap<String, Template> {
         match self.take(name) {
             Argument::Environment(environment) => environment,
             _ => BTreeMap::new(),

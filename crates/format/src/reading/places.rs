@@ -34,6 +34,8 @@ pub(super) struct ActivityPlaces {
     pub(super) has_no_kind: bool,
     /// Each text of a parameter, or only the place of its value.
     pub(super) parameters: BTreeMap<&'static str, Vec<(String, Place)>>,
+    /// Of a timeout that is written among the parameters.
+    pub(super) timeout: Option<Place>,
     /// Parameters that are stand-ins.
     pub(super) wrong: BTreeSet<&'static str>,
     pub(super) events: BTreeMap<Event, EventPlaces>,
@@ -44,6 +46,7 @@ impl ActivityPlaces {
         Self {
             name,
             has_no_kind: false,
+            timeout: None,
             parameters: BTreeMap::new(),
             wrong: BTreeSet::new(),
             events: BTreeMap::new(),

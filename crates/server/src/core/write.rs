@@ -47,6 +47,7 @@ impl Tally {
 pub struct Collected {
     pub writes: Vec<Write>,
     pub changes: Vec<(DeploymentId, api::Change)>,
+    pub ended: Vec<DeploymentId>,
 }
 
 impl Task {
@@ -56,7 +57,7 @@ impl Task {
         let mut writes: Vec<Write> =
             decided.into_iter().filter_map(|write| self.row(write, instant)).collect();
         let is_watched = self.parts.changes.is_watched();
-        let mut changes = Vec::new();
+        let (mut changes, mut ended) = (Vec::new(), Vec::new());
         for run in self.giver.take_changed() {
             let Some(view) = self.giver.view(run, instant) else { continue };
             let Some(known) = self.known.get_mut(&view.deployment) else { continue };
@@ -75,6 +76,7 @@ impl Task {
             let Some(status) = self.giver.status(id) else { continue };
             let Some(known) = self.known.get_mut(&id) else { continue };
             let is_ended = status == deployment::Status::Ended;
+            ended.extend(is_ended.then_some(id));
             known.ended_at = is_ended.then(|| known.ended_at.unwrap_or(instant));
             if known.row.status != status.as_str() || known.is_altered {
                 known.is_altered = false;
@@ -86,7 +88,7 @@ impl Task {
                 changes.push((id, api::Change::Deployment { deployment }));
             }
         }
-        Collected { writes, changes }
+        Collected { writes, changes, ended }
     }
 
     fn row(&self, write: GiverWrite, at: Timestamp) -> Option<Write> {

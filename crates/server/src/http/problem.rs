@@ -51,6 +51,8 @@ pub enum Code {
     Settings,
     Channel,
     NotDelivered,
+    Action,
+    Loop,
 }
 
 impl Code {
@@ -89,6 +91,8 @@ impl Code {
             Self::Settings => ("DH-A131", StatusCode::CONFLICT),
             Self::Channel => ("DH-A032", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NotDelivered => ("DH-A033", StatusCode::BAD_GATEWAY),
+            Self::Action => ("DH-A035", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Loop => ("DH-A036", StatusCode::UNPROCESSABLE_ENTITY),
         }
     }
 
@@ -125,6 +129,11 @@ impl Failure {
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
         let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
         Self { code, message: message.into(), hint, findings: Vec::new() }
+    }
+
+    /// With what was found wrong in a file.
+    pub fn with(self, findings: Vec<api::Finding>) -> Self {
+        Self { findings, ..self }
     }
 
     pub fn not_found(what: &str, name: &str) -> Self {
@@ -270,6 +279,10 @@ impl From<DeployError> for Failure {
             DeployError::Damaged(_) => Self::new(Code::Internal, text, ""),
             DeployError::Dates => Self::new(Code::Dates, text, "give a later stop date"),
             DeployError::Channel(error) => error.into(),
+            DeployError::Action(error) => error.into(),
+            DeployError::Loop(_) => {
+                Self::new(Code::Loop, text, "let one of them end without starting the next")
+            }
             DeployError::Targets(error) => error.into(),
             DeployError::Pin(_) => Self::new(Code::Depot, text, ""),
             DeployError::Tree(_) => Self::new(Code::NoTargets, text, ""),

@@ -1,5 +1,7 @@
 //! Secrets: set, named, removed, tried; never told.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -10,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::problem::{Answer, Body, Code, Failure};
 use super::{DONE, Shared};
+use crate::deploy;
 use crate::hall::{ADMIN, Hall};
 use crate::secrets::{self, KIND, SecretError};
 
@@ -47,6 +50,38 @@ pub async fn set(
 pub async fn remove(State(hall): Shared, Path(name): Path<String>) -> Answer<StatusCode> {
     secrets::remove(&hall, &name, ADMIN).await?;
     Ok(DONE)
+}
+
+/// Tries a user and this secret as the password on a computer: by a deployment that acts as that
+/// user and does nothing else.
+#[utoipa::path(
+    post, path = "/api/secrets/{name}/test", params(("name",)), request_body = api::SecretTest,
+    responses((status = 200, body = api::Deployed))
+)]
+pub async fn test(
+    State(hall): Shared,
+    Path(name): Path<String>,
+    Body(asked): Body<api::SecretTest>,
+) -> Answer<Json<api::Deployed>> {
+    let row = hall.store.document(KIND, &name).await?;
+    let name = row.ok_or_else(|| SecretError::Unknown(name.clone()))?.name;
+    let mut variables = BTreeMap::from([("user".to_owned(), asked.user)]);
+    let (mut declared, mut domain) = ("user: ''", "");
+    if let Some(given) = asked.domain {
+        variables.insert("domain".to_owned(), given);
+        (declared, domain) = ("user: '', domain: ''", "domain: '{{ domain }}', ");
+    }
+    // Names of secrets are plain words.
+    let source = format!(
+        "workflow: test credentials {name}\nvariables: {{ {declared} }}\nstart: act\nactivities:\n  \
+         act:\n    impersonate: {{ user: '{{{{ user }}}}', {domain}secret: {name} }}\n    \
+         on: {{ ok: done }}\n  done: {{ success: {{}} }}\n"
+    );
+    let targets = api::Targets { computers: vec![asked.computer], ..api::Targets::default() };
+    let (workflow, revision, start, stop) = (None, None, None, None);
+    let source = Some(source);
+    let new = api::NewDeployment { workflow, revision, source, targets, variables, start, stop };
+    Ok(Json(deploy::deploy(&hall, new, ADMIN).await?))
 }
 
 fn view(hall: &Hall, row: &Document) -> api::Secret {

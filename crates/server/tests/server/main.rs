@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod actions;
 mod agent;
 mod api_client;
 mod authorization;
@@ -10,11 +11,11 @@ mod deployments;
 mod hostile;
 mod house;
 mod keys;
+mod listeners;
 mod live;
+mod messages;
 mod queries;
 mod renewal;
-mod listeners;
-mod messages;
 mod robot;
 mod running;
 mod schedules;

@@ -4,8 +4,8 @@ use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use super::State;
 use crate::rows::{
-    Agent, Computer, DeploymentCopy, Effect, KeptMessage, LoggedEvent, Message, Reading, Run, Server, Token,
-    Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Effect, KeptMessage, LoggedEvent, Message,
+    Reading, Run, Server, Token, Warrant, Workflow,
 };
 use crate::write::{FIRST, FIRST_COPY, check_numbers, name_key};
 use crate::{Refusal, Write};
@@ -42,10 +42,7 @@ impl State {
                 Ok(())
             }
             Write::PutWorkflow(workflow) => self.put_workflow(workflow),
-            Write::PutDeployment(deployment) => {
-                self.deployments.put(deployment.id, deployment);
-                Ok(())
-            }
+            Write::PutDeployment(deployment) => self.put_deployment(deployment),
             Write::AppendDeploymentRecord { deployment, seq, bytes } => {
                 self.append_deployment_record(deployment, seq, bytes)
             }
@@ -200,6 +197,17 @@ impl State {
             return Err(Refusal::RevisionGap { name: workflow.name, expected, got });
         }
         self.workflows.put((key, got), workflow);
+        Ok(())
+    }
+
+    fn put_deployment(&mut self, row: Deployment) -> Result<(), Refusal> {
+        if let Some(origin) = row.origin {
+            if let Some(by) = self.origins.get(&origin).copied().filter(|by| *by != row.id) {
+                return Err(Refusal::OriginTaken { origin, by });
+            }
+            self.origins.put(origin, row.id);
+        }
+        self.deployments.put(row.id, row);
         Ok(())
     }
 

@@ -14,7 +14,8 @@ use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use self::table::Table;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Run, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
+    Origin, Run, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, Write};
 
@@ -35,6 +36,7 @@ struct State {
     tokens: Table<TokenId, Token>,
     workflows: Table<(String, u64), Workflow>,
     deployments: Table<DeploymentId, Deployment>,
+    origins: Table<Origin, DeploymentId>,
     deployment_records: Table<(DeploymentId, u64), Vec<u8>>,
     copies: Table<(DeploymentId, u64), DeploymentCopy>,
     warrants: Table<(DeploymentId, u64), Warrant>,
@@ -60,6 +62,7 @@ macro_rules! every_table {
         $state.tokens.$method();
         $state.workflows.$method();
         $state.deployments.$method();
+        $state.origins.$method();
         $state.deployment_records.$method();
         $state.copies.$method();
         $state.warrants.$method();

@@ -7,7 +7,8 @@ use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use super::{MemoryStore, State};
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
+    Origin, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -137,6 +138,10 @@ impl Store for MemoryStore {
 
     fn deployment(&self, id: DeploymentId) -> Read<'_, Option<Deployment>> {
         self.read(|state| state.deployments.get(&id).cloned())
+    }
+
+    fn deployment_by_origin(&self, origin: Origin) -> Read<'_, Option<Deployment>> {
+        self.read(|state| state.deployments.get(state.origins.get(&origin)?).cloned())
     }
 
     fn deployment_records(&self, id: DeploymentId, from_seq: u64) -> Read<'_, Vec<Record>> {

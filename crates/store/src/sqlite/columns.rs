@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::rows::Origin;
+
 /// A number already checked by `write::check_numbers`.
 pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -16,4 +18,10 @@ pub(super) fn map(value: &BTreeMap<String, String>) -> String {
 /// A list as a JSON array.
 pub(super) fn list(value: &[String]) -> String {
     serde_json::Value::from(value).to_string()
+}
+
+/// Run, attempt and visit, one after the other.
+pub(super) fn origin(value: Origin) -> Vec<u8> {
+    let numbers = [value.attempt.to_be_bytes(), value.visit.to_be_bytes()];
+    [value.run.as_bytes().as_slice(), numbers.as_flattened()].concat()
 }

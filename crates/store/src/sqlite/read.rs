@@ -7,11 +7,12 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::SqliteStore;
-use super::columns::number;
+use super::columns::{number, origin as bytes};
 use super::fields::Fields;
 use super::rows::FromRow;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
+    Origin, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
 };
 use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
 use crate::write::name_key;
@@ -205,6 +206,10 @@ impl Store for SqliteStore {
 
     fn deployment(&self, id: DeploymentId) -> Read<'_, Option<Deployment>> {
         self.one(by_id("SELECT * FROM deployments WHERE id = $1", id.as_bytes()))
+    }
+
+    fn deployment_by_origin(&self, origin: Origin) -> Read<'_, Option<Deployment>> {
+        self.one(sqlx::query("SELECT * FROM deployments WHERE origin = $1").bind(bytes(origin)))
     }
 
     fn deployment_records(&self, id: DeploymentId, from_seq: u64) -> Read<'_, Vec<Record>> {

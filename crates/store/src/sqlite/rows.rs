@@ -6,7 +6,9 @@ use sqlx::sqlite::SqliteRow;
 use super::fields::Fields;
 use crate::ReadError;
 use crate::rows::{
-    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, KeptMessage, LoggedEvent, Message, Reading, Record, Run, RunCount, Server, Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, KeptMessage,
+    LoggedEvent, Message, Origin, Reading, Record, Run, RunCount, Server, Setting, Token, Warrant,
+    Workflow,
 };
 
 /// A row that knows its table.
@@ -135,6 +137,7 @@ impl FromRow for Deployment {
             created_by: row.text("created_by")?,
             created_at: row.time("created_at")?,
             server: row.id("server", ServerId::from_bytes)?,
+            origin: origin(row)?,
         })
     }
 }
@@ -152,6 +155,20 @@ impl FromRow for DeploymentCopy {
             created_at: row.time("created_at")?,
         })
     }
+}
+
+fn origin(row: &Fields<'_>) -> Result<Option<Origin>, ReadError> {
+    if row.get::<Option<&[u8]>>("origin")?.is_none() {
+        return Ok(None);
+    }
+    let bytes: [u8; 32] = row.bytes("origin")?;
+    let number = |from: usize| {
+        let digits = bytes[from..from + 8].iter();
+        digits.fold(0, |number, digit| (number << 8) | u64::from(*digit))
+    };
+    let mut run = [0; 16];
+    run.copy_from_slice(&bytes[..16]);
+    Ok(Some(Origin { run: RunId::from_bytes(run), attempt: number(16), visit: number(24) }))
 }
 
 impl FromRow for Warrant {

@@ -1,8 +1,9 @@
 //! Writing workflows, deployments, warrants, effects, settings, messages and documents.
 
+use model::DeploymentId;
 use sqlx::SqliteConnection;
 
-use super::columns::{map, number};
+use super::columns::{map, number, origin};
 use super::commit::Stop;
 use super::rows::FromRow;
 use crate::Refusal;
@@ -40,16 +41,17 @@ pub(super) async fn put_workflow(tx: &mut SqliteConnection, row: Workflow) -> Re
 }
 
 pub(super) async fn put_deployment(tx: &mut SqliteConnection, row: Deployment) -> Result<(), Stop> {
+    check_origin(tx, &row).await?;
     sqlx::query(
         "INSERT INTO deployments (id, name, workflow, revision, definition, variables, \
-         depot_root, start_at, stop_at, status, created_by, created_at, server) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         depot_root, start_at, stop_at, status, created_by, created_at, server, \
+         origin) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, workflow = excluded.workflow, \
          revision = excluded.revision, definition = excluded.definition, \
          variables = excluded.variables, depot_root = excluded.depot_root, \
          start_at = excluded.start_at, stop_at = excluded.stop_at, status = excluded.status, \
          created_by = excluded.created_by, created_at = excluded.created_at, \
-         server = excluded.server",
+         server = excluded.server, origin = excluded.origin",
     )
     .bind(row.id.as_bytes().to_vec())
     .bind(row.name)
@@ -64,6 +66,7 @@ pub(super) async fn put_deployment(tx: &mut SqliteConnection, row: Deployment) -
     .bind(row.created_by)
     .bind(row.created_at.as_millis())
     .bind(row.server.as_bytes().to_vec())
+    .bind(row.origin.map(origin))
     .execute(tx)
     .await?;
     Ok(())
@@ -93,6 +96,23 @@ pub(super) async fn put_copy(tx: &mut SqliteConnection, row: DeploymentCopy) -> 
     .execute(tx)
     .await?;
     Ok(())
+}
+
+async fn check_origin(tx: &mut SqliteConnection, row: &Deployment) -> Result<(), Stop> {
+    let Some(of) = row.origin else { return Ok(()) };
+    let by: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT id FROM deployments WHERE origin = $1 AND id <> $2")
+            .bind(origin(of))
+            .bind(row.id.as_bytes().to_vec())
+            .fetch_optional(tx)
+            .await?;
+    match by.and_then(|by| by.try_into().ok()) {
+        Some(by) => {
+            let by = DeploymentId::from_bytes(by);
+            Err(Refusal::OriginTaken { origin: of, by }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn put_warrant(tx: &mut SqliteConnection, row: Warrant) -> Result<(), Stop> {

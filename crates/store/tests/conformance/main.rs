@@ -66,6 +66,7 @@ laws! {
         copies_follow_one_another
         runs_that_were_replaced_are_not_counted
         deployments_come_latest_first
+        an_activity_starts_one_deployment
         runs_are_found_and_counted
         runs_stay_with_their_computer
         events_come_latest_first;

@@ -2,7 +2,7 @@
 
 use model::Outcome;
 use store::Write;
-use store::rows::Setting;
+use store::rows::{Deployment, Setting};
 
 use crate::place::{Memory, Place, Sqlite};
 use crate::samples::*;
@@ -35,8 +35,11 @@ impl Chance {
             7 => Write::UseToken { id: token_id(a), at: at(1) },
             8 => Write::RevokeToken(token_id(a)),
             9 => Write::PutWorkflow(workflow(&format!("w{a}"), number)),
-            10 => Write::PutDeployment(deployment(a)),
             20 => Write::PutDeploymentCopy(copy(a, number)),
+            10 => {
+                let origin = (b > 2).then(|| origin(b));
+                Write::PutDeployment(Deployment { origin, ..deployment(a) })
+            }
             11 => Write::PutWarrant(warrant(a, number)),
             12 => Write::PutRun(run(a, (b > 2).then_some(Outcome::Failure))),
             13 | 14 => journal(a, number),

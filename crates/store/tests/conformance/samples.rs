@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
 use store::rows::{
-    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message, Reading, Run, Server, Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message,
+    Origin, Reading, Run, Server, Setting, Token, Warrant, Workflow,
 };
 use store::{CommitError, Page, Refusal, Store, Write};
 
@@ -128,6 +129,7 @@ pub fn deployment(number: u8) -> Deployment {
         created_by: "anna".into(),
         created_at: at(1),
         server: server_id(1),
+        origin: None,
     }
 }
 
@@ -140,6 +142,11 @@ pub fn copy(number: u8, copy: u64) -> DeploymentCopy {
         created_by: "anna".into(),
         created_at: at(3),
     }
+}
+
+/// The activity that started a deployment.
+pub fn origin(number: u8) -> Origin {
+    Origin { run: run_id(number), attempt: 2, visit: 0x0102_0304 }
 }
 
 pub fn warrant(number: u8, seq: u64) -> Warrant {

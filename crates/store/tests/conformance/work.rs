@@ -1,7 +1,7 @@
 //! Laws of workflows, deployments, runs and the audit log.
 
 use model::Outcome;
-use store::rows::{Effect, Run, RunCount};
+use store::rows::{Deployment, Effect, Run, RunCount};
 use store::{EventFilter, Page, Refusal, RunFilter, Write};
 
 use crate::place::Place;
@@ -86,6 +86,18 @@ pub async fn deployments_come_latest_first(place: &impl Place) {
     (changed.status, changed.stop) = ("suspended".into(), Some(at(9)));
     accept(store.as_ref(), [Write::PutDeployment(changed.clone())]).await;
     assert_eq!(store.deployment(deployment_id(3)).await.unwrap(), Some(changed));
+}
+
+pub async fn an_activity_starts_one_deployment(place: &impl Place) {
+    let store = place.open().await;
+    let started = |number| Deployment { origin: Some(origin(1)), ..deployment(number) };
+    let put = |row: &Deployment| Write::PutDeployment(row.clone());
+    accept(store.as_ref(), [put(&started(1)), put(&started(1)), put(&deployment(3))]).await;
+    let refused = refusal(store.as_ref(), put(&started(2))).await;
+    assert_eq!(refused, Refusal::OriginTaken { origin: origin(1), by: deployment_id(1) });
+    assert_eq!(store.deployment_by_origin(origin(1)).await.unwrap(), Some(started(1)));
+    assert_eq!(store.deployment_by_origin(origin(2)).await.unwrap(), None);
+    assert_eq!(store.deployment(deployment_id(1)).await.unwrap(), Some(started(1)));
 }
 
 pub async fn runs_are_found_and_counted(place: &impl Place) {

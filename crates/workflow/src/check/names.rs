@@ -50,6 +50,24 @@ pub(super) fn check_variables(workflow: &Workflow, report: &mut Report) {
     }
 }
 
+/// Whether templates can speak of a variable of this name.
+pub fn is_variable_name(name: &str) -> bool {
+    !Context::ROOTS.contains(&name) && is_name(name) && !is_taken(name)
+}
+
+/// The outputs in a line for a shell that no filter makes one word of.
+pub fn unquoted(command: &Template) -> Vec<String> {
+    let blocks = expression::blocks(command.source());
+    let open = blocks.iter().filter(|block| block.is_output && !is_quoted(block));
+    open.map(|block| block.text.trim().to_owned()).collect()
+}
+
+fn is_quoted(block: &Block<'_>) -> bool {
+    let words = block.words();
+    let last = words.iter().rfind(|word| word.is_filter && word.is_outermost);
+    last.is_some_and(|word| QUOTING.contains(&word.name))
+}
+
 /// Whether templates cannot speak of a variable of this name.
 fn is_taken(name: &str) -> bool {
     let is_that =
@@ -283,10 +301,7 @@ fn names_of(block: &Block<'_>) -> BTreeSet<String> {
 /// commands.
 fn check_quoting(name: &ActivityName, command: &Template, report: &mut Report) {
     for block in expression::blocks(command.source()) {
-        let words = block.words();
-        let last = words.iter().rfind(|word| word.is_filter && word.is_outermost);
-        let is_quoted = last.is_some_and(|word| QUOTING.contains(&word.name));
-        if !block.is_output || is_quoted {
+        if !block.is_output || is_quoted(&block) {
             continue;
         }
         let output = names_of(&block).into_iter().find(|name| {
