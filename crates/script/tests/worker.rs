@@ -110,7 +110,8 @@ fn an_event_other_than_ok_is_thrown_unless_it_is_not_checked() {
     assert_eq!(message, "ActivityError: `execute` ended with `exit 3`: no such thing");
     assert_eq!(place.map(|place| place.line), Some(2));
     let code = "try { await execute({ command: 'x' }) } catch (error) {\n\
-        return error instanceof ActivityError && [error.activity, error.event, error.note].join(' ') }";
+        const { activity, event, note } = error;\n\
+        return error instanceof ActivityError && [activity, event, note].join(' ') }";
     let done = answering().run(code);
     assert_eq!(done.end.how, How::Event("execute exit 3 no such thing".into()));
     let code = "const { event } = await execute({ command: 'x' }, { check: false }); return event";
