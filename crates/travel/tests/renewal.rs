@@ -1,4 +1,4 @@
-//! Targets that begin anew under another warrant: all of them or none, and the same after reopening.
+//! Targets that begin anew under another warrant: all or none, and the same after reopening.
 
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
