@@ -420,7 +420,7 @@ impl Driver {
 
 /// Kinds of activities and what else this agent can.
 fn capabilities() -> Vec<String> {
-    let more = [crate::update::CAPABILITY.to_owned()];
+    let more = [crate::update::CAPABILITY, wire::wake::CAPABILITY].map(str::to_owned);
     wire::definition::capabilities().into_iter().chain(more).collect()
 }
 

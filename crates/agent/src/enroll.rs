@@ -105,6 +105,7 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
         FromServer::Welcome { .. }
         | FromServer::Run(_)
         | FromServer::Trust(_)
+        | FromServer::Wake { .. }
         | FromServer::Update(_) => {
             return Err(LinkError::Unexpected.into());
         }

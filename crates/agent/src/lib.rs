@@ -24,6 +24,7 @@ mod listen;
 pub mod local;
 mod logs;
 mod note;
+mod presence;
 pub mod run;
 pub mod script_worker;
 mod secrets;
@@ -32,6 +33,7 @@ pub mod status;
 pub mod temporary;
 mod transfer;
 pub mod update;
+mod waking;
 
 /// What this program calls itself towards servers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

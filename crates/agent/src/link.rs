@@ -20,6 +20,8 @@ use crate::dial::{Carrier, Connection, DialError, Dialer};
 use crate::driver::Input;
 use crate::logs::Logs;
 use crate::note::LinkNote;
+use crate::presence::Neighbours;
+use crate::waking::Waker;
 
 /// No traffic for so long, pings of the server included: the connection is dead.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -132,6 +134,8 @@ pub(crate) struct Link {
     /// For whoever waits for a link.
     pub linked: watch::Sender<bool>,
     pub note: std::path::PathBuf,
+    /// Whose signals are heard.
+    pub neighbours: watch::Receiver<Neighbours>,
 }
 
 impl Link {
@@ -186,6 +190,7 @@ impl Link {
             FromServer::Enrolled { .. }
             | FromServer::Run(_)
             | FromServer::Trust(_)
+            | FromServer::Wake { .. }
             | FromServer::Update(_) => {
                 return Err(LinkError::Unexpected);
             }
@@ -240,8 +245,10 @@ impl Link {
     where
         S: Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
     {
+        let mut waker = Waker::default();
         loop {
             match hear(&mut stream).await? {
+                FromServer::Wake { mac, port } => waker.wake(mac, port),
                 FromServer::Run(message) => self.tell(Input::Message(message)).await?,
                 FromServer::Trust(documents) => self.tell(Input::Trust(documents, None)).await?,
                 FromServer::Update(offer) => self.tell(Input::Offered(offer)).await?,
@@ -264,10 +271,17 @@ impl Link {
     where
         S: Sink<Message, Error = tungstenite::Error> + Unpin,
     {
+        let mut neighbours = self.neighbours.clone();
+        if !neighbours.borrow().is_empty() {
+            neighbours.mark_changed();
+        }
         loop {
             let first = tokio::select! {
                 biased;
                 message = said.recv() => message.ok_or(LinkError::Anew)?,
+                Ok(()) = neighbours.changed() => {
+                    FromAgent::Neighbours(neighbours.borrow_and_update().clone())
+                }
                 log = self.logs.next() => FromAgent::Log(log),
             };
             sink.feed(Message::Binary(first.encode().into())).await.map_err(lost)?;

@@ -18,6 +18,7 @@ use crate::effects::Effects;
 use crate::link::Link;
 use crate::listen;
 use crate::logs::Logs;
+use crate::presence::{self, Speaker};
 use crate::state::{Counter, FolderError, Identity, IdentityError, LoadError, StateFolder};
 use crate::transfer::Transfers;
 use crate::update::Updates;
@@ -77,6 +78,15 @@ pub async fn run(
     let counter_path = folder.file("counter");
     let counter = Counter::open(&counter_path)
         .map_err(|source| RunError::State { path: counter_path, source })?;
+    let starts_path = folder.file("starts");
+    let start = Counter::open(&starts_path)
+        .and_then(|mut starts| starts.next())
+        .map_err(|source| RunError::State { path: starts_path, source })?;
+    let (heard, neighbours) = watch::channel(Vec::new());
+    let hearing = presence::collect(config.clone(), identity.computer, heard);
+    let key = identity.signing.clone();
+    let speaker = Speaker { computer: identity.computer, key, start };
+    let speaking = presence::broadcast(config.clone(), speaker);
     let me = Me {
         computer: identity.computer,
         key: identity.signing.verifying_key(),
@@ -126,11 +136,13 @@ pub async fn run(
         told: config.told(),
     })?;
     let visits = listen::keep(listeners, dialer.clone());
-    let link = Link { dialer, inputs: said, logs: logs.clone(), linked, note };
+    let link = Link { dialer, inputs: said, logs: logs.clone(), linked, note, neighbours };
     let ending = tokio::select! {
         ending = driver.run(stop) => ending,
         () = link.keep() => Ending::Stopped,
         () = visits => Ending::Stopped,
+        () = hearing => Ending::Stopped,
+        () = speaking => Ending::Stopped,
     };
     // What was not sent waits on disk for the next start.
     logs.unlinked();

@@ -8,6 +8,7 @@
 //! identity.json   computer id, name, server addresses
 //! trust           the signed trust document
 //! counter         connections so far
+//! starts          starts of the agent so far
 //! spent           warrants used on this machine, append-only
 //! status.json     connected or not, for `status`
 //! runs/<run>/     package, journal, plans of file activities, parts of transfers

@@ -64,6 +64,30 @@ pub struct Called {
     pub address: Option<String>,
 }
 
+/// How a computer shall be woken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Wake {
+    /// The physical address; that on record where it is not given.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// `any`, `server` or `neighbour`.
+    #[serde(default)]
+    pub through: Option<String>,
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// How long it is waited for, in seconds.
+    #[serde(default)]
+    pub within_s: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Woken {
+    /// It was connected, or could be, before anything was sent.
+    pub was_awake: bool,
+    /// How long it took to show itself.
+    pub seconds: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewToken {
     pub uses: u32,
@@ -101,10 +125,27 @@ pub struct Server {
     pub api_listen: String,
     pub max_targets: u32,
     pub is_default: bool,
+    /// Where signals of presence are listened to: `INET::1738; …`.
+    pub detection: String,
+    pub signals: Signals,
     pub agents_connected: usize,
     pub slots_used: usize,
     pub key_fingerprint: String,
     pub started_at: i64,
+}
+
+/// What became of the signals of presence since the server started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Signals {
+    pub believed: u64,
+    /// Of no agent that is trusted here.
+    pub unknown: u64,
+    /// Not signed by the agent that they name.
+    pub forged: u64,
+    /// Heard before, or too old to be told from a recording.
+    pub stale: u64,
+    /// Too many at once to be looked at.
+    pub limited: u64,
 }
 
 /// What can be changed while the server runs; absent means as it is.
@@ -114,6 +155,9 @@ pub struct ServerSettings {
     pub max_targets: Option<u32>,
     #[serde(default)]
     pub name: Option<String>,
+    /// Where signals of presence are listened to, as in `INET::1738; INET::1742`; empty for nowhere.
+    #[serde(default)]
+    pub detection: Option<String>,
 }
 
 /// A line of the log of events: who did what, what was refused and why.

@@ -24,8 +24,8 @@ pub use deployment::{
     Targets, Waiting, Workflow, WorkflowChecked,
 };
 pub use fleet::{
-    Agent, Call, Called, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Token,
-    TokenMade,
+    Agent, Call, Called, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Signals,
+    Token, TokenMade, Wake, Woken,
 };
 pub use keys::{
     Key, KeyRevocation, KeyRotation, Keys, KeysChanged, LaggingAgent, SignedDocument, TrustDocument,

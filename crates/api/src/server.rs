@@ -46,6 +46,9 @@ pub struct ServerStatus {
     pub pid: u32,
     pub started_at: i64,
     pub uptime_s: u64,
+    /// Where signals of presence are heard: `INET::1738; …`.
+    pub detection: String,
+    pub signals: crate::Signals,
     pub agents_connected: usize,
     pub agents_enrolled: usize,
     pub runs_in_progress: u64,

@@ -2,7 +2,7 @@
 
 use api::{
     Agent, Call, Called, Computer, Event, Health, Listing, NewComputer, NewToken, Server,
-    ServerSettings, Token, TokenMade,
+    ServerSettings, Token, TokenMade, Wake, Woken,
 };
 use hyper::Method;
 
@@ -54,6 +54,11 @@ impl Client {
     /// Has the server connect to an agent that listens.
     pub async fn connect_agent(&self, call: &Call) -> Result<Called, RequestError> {
         self.send(Method::POST, path(["agents", "connect"]), call).await
+    }
+
+    /// Wakes a computer and waits until it shows itself.
+    pub async fn wake_computer(&self, name: &str, wake: &Wake) -> Result<Woken, RequestError> {
+        self.send(Method::POST, path(["computers", name, "wake"]), wake).await
     }
 
     /// Computers and groups alike.

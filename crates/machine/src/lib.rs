@@ -12,6 +12,7 @@ mod filter;
 mod folder;
 pub mod identity;
 mod name;
+mod network;
 pub mod power;
 mod process;
 mod protect;
@@ -29,6 +30,7 @@ pub use filter::{CaseRule, Filter, FilterError};
 pub use folder::{Cursor, Existing, Folder, Found, Kind, Meta, PART_PREFIX, is_part, list};
 pub use identity::Identity;
 pub use name::{NameProblem, check_own_name, check_portable_name};
+pub use network::{hear, shout, tell};
 pub use process::{
     Command, ExecuteEnd, ExecuteError, ExecuteSpec, Stream, Visibility, Waiting, end_marked,
     execute, execute_as,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use model::Addresses;
+
 use crate::reload::{LogFilter, Source};
 
 /// Where agents find the server unless told otherwise.
@@ -27,6 +29,8 @@ pub struct Config {
     pub name: Option<String>,
     /// `host:port` under which agents reach it, in order; guessed when empty.
     pub presence: Vec<String>,
+    /// Where signals of presence are listened to; what was set before, when not given.
+    pub detection: Option<Addresses>,
     /// Runs in progress at once; what the database says, when not given.
     pub max_targets: Option<u32>,
     /// Write what listings are read from anew, out of the journals.
@@ -48,6 +52,7 @@ impl Config {
             api_insecure: false,
             name: None,
             presence: Vec::new(),
+            detection: None,
             max_targets: None,
             rebuild: false,
             log_filter: None,
@@ -60,6 +65,7 @@ impl Config {
         Self {
             agent_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             api_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            detection: Some(Addresses::default()),
             ..Self::new(data_dir)
         }
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use workflow::{Context, EffectId, Kind, Report, Template};
 
 use crate::hall::Hall;
+use crate::reach::wake;
 
 /// The depot's folder, and the objects taken out of it.
 #[derive(Debug, Clone)]
@@ -57,6 +58,7 @@ pub async fn carry_out(hall: &Arc<Hall>, job: Job) -> Report {
         | Kind::DeleteFolders { .. } => files::carry_out(hall.depot.clone(), job).await,
         Kind::Action(action) => action::carry_out(hall, &job, action).await,
         Kind::Message(message) => message::carry_out(hall, &job, message).await,
+        Kind::WakeOnLan(wish) => wake::carry_out(hall, &job, wish).await,
         other => Report::error(format!("`{}` is not carried out by the server", other.name())),
     }
 }

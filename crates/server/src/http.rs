@@ -75,6 +75,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         operators::approve,
         operators::revoke,
         reach::connect,
+        reach::wake_up,
         operators::tokens,
         operators::make_token,
         operators::revoke_token,
@@ -163,6 +164,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::SecretTest,
         api::ServerSettings,
         api::SignedDocument,
+        api::Wake,
     ))
 )]
 struct Document;
@@ -222,6 +224,7 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/ssh/policy", get(ssh::policy).put(ssh::set_policy))
         .route("/api/ssh/hosts", post(ssh::trust))
         .route("/api/ssh/hosts/{host}", delete(ssh::forget))
+        .route("/api/computers/{name}/wake", post(reach::wake_up))
         .route("/api/agents", get(operators::agents))
         .route("/api/agents/connect", post(reach::connect))
         .route("/api/agents/{computer}/approve", post(operators::approve))

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use model::ComputerId;
 use tokio::sync::{mpsc, oneshot, watch};
 use travel::ToAgent;
+use wire::wake::Mac;
 
 /// Messages waiting for one agent; more close its link.
 pub const QUEUE_MAX: usize = 8_192;
@@ -24,6 +25,11 @@ pub enum ToLink {
     Probe(oneshot::Sender<()>),
     /// Tell the agent of trust documents that it does not have.
     TellTrust,
+    /// Have the agent send a packet that wakes a machine beside it.
+    Wake {
+        mac: Mac,
+        port: u16,
+    },
     Close(Ending),
 }
 
@@ -53,6 +59,7 @@ impl Ending {
 struct Link {
     session: u64,
     queue: mpsc::Sender<ToLink>,
+    can_wake: bool,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +91,7 @@ impl Links {
         match all.get(&computer) {
             Some(held) if !held.queue.is_closed() => Err((held.session, held.queue.clone())),
             _ => {
-                all.insert(computer, Link { session, queue: queue.clone() });
+                all.insert(computer, Link { session, queue: queue.clone(), can_wake: false });
                 drop(all);
                 self.arrivals.send_modify(|count| *count += 1);
                 Ok(())
@@ -132,6 +139,21 @@ impl Links {
     /// Tells every agent of changed keys. One whose queue is full hears of it when it returns.
     pub fn tell_trust(&self) {
         self.all().retain(|_, link| link.queue.try_send(ToLink::TellTrust).is_ok());
+    }
+
+    /// Asks an agent to send a packet that wakes a machine; whether it was asked.
+    pub fn ask_to_wake(&self, computer: ComputerId, mac: Mac, port: u16) -> bool {
+        let all = self.all();
+        let link = all.get(&computer).filter(|link| link.can_wake);
+        link.is_some_and(|link| link.queue.try_send(ToLink::Wake { mac, port }).is_ok())
+    }
+
+    /// Remembers that an agent can send such packets.
+    pub fn can_wake(&self, computer: ComputerId, session: u64) {
+        let mut all = self.all();
+        if let Some(link) = all.get_mut(&computer).filter(|link| link.session == session) {
+            link.can_wake = true;
+        }
     }
 
     pub fn is_online(&self, computer: ComputerId) -> bool {

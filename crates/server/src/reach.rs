@@ -9,19 +9,23 @@
 
 mod call;
 pub mod order;
+pub mod presence;
+pub mod wake;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{ComputerId, DeploymentId, Span, Timestamp};
-use store::{ComputerFilter, Page};
+use model::address::AGENT_PORT;
+use model::{Addresses, ComputerId, DeploymentId, Span, Timestamp};
+use store::{ComputerFilter, Page, ReadError, Store};
 use tokio::sync::{Notify, watch};
 
 pub use call::{CallError, Called, call, call_address};
 
 use crate::clock::now;
 use crate::hall::Hall;
+use presence::Signals;
 
 /// How often it is asked whose run waits for a call.
 const LOOK: Duration = Duration::from_secs(2);
@@ -36,6 +40,13 @@ const PAGE: u32 = 1_000;
 pub struct Reach {
     listeners: Mutex<BTreeSet<ComputerId>>,
     calls: Mutex<HashMap<ComputerId, Calls>>,
+    /// The network that each machine was in last, as it told.
+    networks: Mutex<HashMap<ComputerId, String>>,
+    /// Whose signals each machine hears, as it tells.
+    hears: Mutex<HashMap<ComputerId, Vec<ComputerId>>>,
+    pub signals: Signals,
+    /// Where signals are listened to.
+    pub detection: watch::Sender<Addresses>,
     look: Notify,
     stopping: watch::Receiver<bool>,
 }
@@ -50,13 +61,56 @@ struct Calls {
 }
 
 impl Reach {
-    pub fn new(stopping: watch::Receiver<bool>) -> Self {
-        let (listeners, calls) = (Mutex::default(), Mutex::default());
-        Self { listeners, calls, look: Notify::new(), stopping }
+    pub fn new(detection: Addresses, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            listeners: Mutex::default(),
+            calls: Mutex::default(),
+            networks: Mutex::default(),
+            hears: Mutex::default(),
+            signals: Signals::default(),
+            detection: watch::Sender::new(detection),
+            look: Notify::new(),
+            stopping,
+        }
+    }
+
+    /// Keeps what an agent tells of its neighbours.
+    pub fn hears(&self, computer: ComputerId, neighbours: Vec<ComputerId>) {
+        lock(&self.hears).insert(computer, neighbours);
+    }
+
+    /// Forgets what an agent told that is not connected any more.
+    pub fn hears_no_more(&self, computer: ComputerId) {
+        lock(&self.hears).remove(&computer);
+    }
+
+    /// Connected machines that say they share a network with this one: those that hear its signals
+    /// first, then those whose own network is the same.
+    pub fn neighbours_of(
+        &self,
+        computer: &model::Computer,
+        is_online: impl Fn(ComputerId) -> bool,
+    ) -> Vec<ComputerId> {
+        let hears = lock(&self.hears);
+        let hearing = hears.iter().filter(|(_, heard)| heard.binary_search(&computer.id).is_ok());
+        let mut found: Vec<ComputerId> = hearing.map(|(id, _)| *id).collect();
+        drop(hears);
+        if let Some(network) = computer.facts.get("network") {
+            let networks = lock(&self.networks);
+            let same = networks.iter().filter(|(_, other)| *other == network);
+            found.extend(same.map(|(id, _)| *id));
+        }
+        let mut seen = BTreeSet::from([computer.id]);
+        found.retain(|id| seen.insert(*id) && is_online(*id));
+        found
     }
 
     /// Remembers whether a computer listens, as its row says.
     pub fn learn(&self, computer: &model::Computer) {
+        match computer.facts.get("network") {
+            Some(network) => lock(&self.networks).insert(computer.id, network.clone()),
+            None => lock(&self.networks).remove(&computer.id),
+        };
         let mut listeners = lock(&self.listeners);
         if order::is_listener(computer) {
             if listeners.insert(computer.id) {
@@ -80,6 +134,14 @@ impl Reach {
 
     /// What has been tried in vain, for people; nothing where nothing was.
     pub fn told(&self, computer: ComputerId) -> Option<String> {
+        let seen = self.signals.last(computer).map(|seen| {
+            format!("its last signal came at {} from {}", clock(seen.at), seen.from.ip())
+        });
+        let all: Vec<String> = seen.into_iter().chain(self.called(computer)).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn called(&self, computer: ComputerId) -> Option<String> {
         let calls = lock(&self.calls);
         let calls = calls.get(&computer)?;
         let (at, why) = calls.last.as_ref()?;
@@ -127,6 +189,25 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 fn clock(at: Timestamp) -> String {
     let seconds = at.as_millis().div_euclid(1_000).rem_euclid(24 * 3_600);
     format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Under which name it is kept where signals are listened to.
+pub const DETECTION_SETTING: &str = "server.detection";
+
+/// Where signals are listened to: as the server was started, else as it was set, else where agents
+/// send them.
+pub async fn detection(
+    store: &dyn Store,
+    started: Option<Addresses>,
+) -> Result<Addresses, ReadError> {
+    if let Some(started) = started {
+        return Ok(started);
+    }
+    let kept = store.setting(DETECTION_SETTING).await?;
+    let kept = kept.and_then(|kept| String::from_utf8(kept.value).ok());
+    let text = kept.unwrap_or_else(|| format!("INET::{AGENT_PORT}"));
+    // It was read before it was kept.
+    Ok(Addresses::parse(&text, AGENT_PORT).unwrap_or_default())
 }
 
 /// Calls machines that listen and are waited for, until the server stops.

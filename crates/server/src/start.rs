@@ -150,6 +150,7 @@ impl Server {
         })
         .await?;
         let (stopping, is_stopping) = watch::channel(false);
+        let detection = reach::detection(store.as_ref(), config.detection).await?;
         let hall = Arc::new(Hall {
             server: row.id,
             writer,
@@ -159,7 +160,7 @@ impl Server {
             vault: Vault::open(&data)?,
             links,
             gate: Gate::default(),
-            reach: Reach::new(is_stopping),
+            reach: Reach::new(detection, is_stopping),
             changes,
             ends,
             depot,
@@ -206,6 +207,7 @@ fn run(
         tokio::spawn(reach::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(schedules::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(updates::run(hall.clone(), is_stopping.clone())),
+        tokio::spawn(reach::presence::run(hall.clone(), is_stopping.clone())),
     ];
     let api = tokio::spawn(http::run(hall.clone(), api, is_stopping));
     Stop { hall, data, stopping, fenced, tasks, api }

@@ -5,11 +5,15 @@ pub mod content;
 pub mod definition;
 mod message;
 pub mod package;
+pub mod signal;
 pub mod temporary;
 pub mod tls;
 mod update;
+pub mod wake;
 
-pub use message::{Enroll, FromAgent, FromServer, Hello, Log, MessageError, Protocols, Stream};
+pub use message::{
+    Enroll, FromAgent, FromServer, Hello, Log, MessageError, NEIGHBOURS_MAX, Protocols, Stream,
+};
 pub use update::{Update, UpdateNews, UpdateState};
 
 /// Where anybody may ask for the signed trust documents beyond a number, with `?after=`; the answer

@@ -15,6 +15,7 @@ use travel::{Give, Holding, ToAgent, ToServer};
 use workflow::{ActivityName, Control, EffectId, Epoch, Remaining, Report, Visit};
 
 use crate::update::{self, Update, UpdateNews};
+use crate::wake::Mac;
 use pb::*;
 
 /// Bytes that are no message.
@@ -98,6 +99,8 @@ pub enum FromAgent {
     /// The number of the trust document it holds from now on.
     TrustHeld(u64),
     Update(UpdateNews),
+    /// Whose signals it hears: a hint at who is in its network, proved by nobody.
+    Neighbours(Vec<ComputerId>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +128,11 @@ pub enum FromServer {
     Run(ToAgent),
     /// A new version of the agent is there.
     Update(Update),
+    /// Send the packet that wakes this machine into the agent's own networks.
+    Wake {
+        mac: Mac,
+        port: u16,
+    },
 }
 
 impl FromAgent {
@@ -146,6 +154,9 @@ impl FromAgent {
             }),
             Self::Run(ToServer::Cancel { effect }) => PbAgentContent::Cancel(put_effect(effect)),
             Self::Update(news) => PbAgentContent::Update(update::put_news(news)),
+            Self::Neighbours(computers) => PbAgentContent::Neighbours(PbNeighbours {
+                computers: computers.iter().flat_map(ComputerId::as_bytes).copied().collect(),
+            }),
             Self::Log(log) => PbAgentContent::Log(PbLog {
                 effect: Some(put_effect(log.effect)),
                 is_err: log.stream == Stream::Err,
@@ -181,6 +192,9 @@ impl FromAgent {
                 Self::Run(ToServer::Cancel { effect: read_effect(Some(effect))? })
             }
             PbAgentContent::Update(news) => Self::Update(update::read_news(news)?),
+            PbAgentContent::Neighbours(PbNeighbours { computers }) => {
+                Self::Neighbours(read_neighbours(&computers)?)
+            }
             PbAgentContent::Log(log) => Self::Log(Log {
                 effect: read_effect(log.effect)?,
                 stream: if log.is_err { Stream::Err } else { Stream::Out },
@@ -208,6 +222,9 @@ impl FromServer {
             Self::Trust(documents) => PbServerContent::Trust(PbTrust { documents }),
             Self::Run(message) => put_to_agent(message),
             Self::Update(update) => PbServerContent::Update(update::put(update)),
+            Self::Wake { mac, port } => {
+                PbServerContent::Wake(PbWake { mac: mac.bytes().to_vec(), port: u32::from(port) })
+            }
         };
         PbFromServer { content: Some(content) }.encode_to_vec()
     }
@@ -228,9 +245,24 @@ impl FromServer {
             }
             PbServerContent::Trust(PbTrust { documents }) => Self::Trust(documents),
             PbServerContent::Update(update) => Self::Update(update::read(update)),
+            PbServerContent::Wake(PbWake { mac, port }) => Self::Wake {
+                mac: Mac::new(array(&mac, "mac")?).ok_or(MessageError::Field("mac"))?,
+                port: u16::try_from(port).map_err(|_| MessageError::Field("port"))?,
+            },
             other => Self::Run(read_to_agent(other)?),
         })
     }
+}
+
+/// No agent tells of more neighbours.
+pub const NEIGHBOURS_MAX: usize = 10_000;
+
+fn read_neighbours(bytes: &[u8]) -> Result<Vec<ComputerId>, MessageError> {
+    let (ids, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() || ids.len() > NEIGHBOURS_MAX {
+        return Err(MessageError::Field("computers"));
+    }
+    Ok(ids.iter().map(|id| ComputerId::from_bytes(*id)).collect())
 }
 
 fn put_to_agent(message: ToAgent) -> PbServerContent {
@@ -288,6 +320,7 @@ fn read_to_agent(content: PbServerContent) -> Result<ToAgent, MessageError> {
         | PbServerContent::Rejected(_)
         | PbServerContent::Trust(_)
         | PbServerContent::Update(_) => return Err(MessageError::Empty),
+        PbServerContent::Wake(_) => return Err(MessageError::Empty),
     })
 }
 

@@ -63,6 +63,10 @@ fn from_agents() -> Vec<FromAgent> {
             activity: "copy_it".parse().expect("a name"),
         }),
         FromAgent::Run(ToServer::Cancel { effect: effect() }),
+        FromAgent::Neighbours(vec![
+            ComputerId::from_bytes([1; 16]),
+            ComputerId::from_bytes([9; 16]),
+        ]),
         FromAgent::Log(Log {
             effect: effect(),
             stream: Stream::Err,
@@ -89,6 +93,7 @@ fn from_servers() -> Vec<FromServer> {
             name: "pc".into(),
             trust: vec![vec![1, 2]],
         },
+        FromServer::Wake { mac: "00:16:3e:5d:0a:01".parse().expect("an address"), port: 9 },
         FromServer::Rejected { code: "clone".into(), reason: "another one".into() },
         FromServer::Run(ToAgent::Give(Box::new(Give {
             run: run(),
@@ -183,7 +188,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_message_makes_it_panic(
-        which in 0usize..17,
+        which in 0usize..19,
         at in any::<prop::sample::Index>(),
         bit in 0u8..8,
     ) {

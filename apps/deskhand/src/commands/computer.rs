@@ -63,6 +63,25 @@ enum Action {
         #[command(flatten)]
         way: Way,
     },
+    /// Wake a computer by its network card and wait until it shows itself
+    Wake {
+        name: String,
+        /// Its physical address [default: that on record]
+        #[arg(long, value_name = "MAC")]
+        address: Option<String>,
+        /// Who sends the packet
+        #[arg(long, default_value = "any", value_parser = ["any", "server", "neighbour"])]
+        through: String,
+        /// The packet's port
+        #[arg(long, default_value_t = 9)]
+        port: u16,
+        /// How long to wait for it
+        #[arg(long, value_name = "TIME", default_value = "5m")]
+        timeout: model::Span,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Take computers off the record; their agents are no longer trusted
     Remove {
         #[arg(required = true)]
@@ -117,6 +136,25 @@ pub async fn run(args: Args) -> Result<ExitCode> {
                 client.set_computer(&now.id, &new).await?;
             }
             way.apply(&client, &now.id).await?;
+        }
+        Action::Wake { name, address, through, port, timeout, json } => {
+            let wake = api::Wake {
+                address,
+                through: Some(through),
+                port: Some(port),
+                within_s: Some(timeout.as_millis().div_ceil(1_000)),
+            };
+            let woken = client.wake_computer(&name, &wake).await?;
+            if json {
+                output::json(&woken)?;
+            } else if woken.was_awake {
+                output::note(format!("{name} was awake already."));
+            } else {
+                output::note(format!(
+                    "{name} woke up and showed itself after {} s.",
+                    woken.seconds
+                ));
+            }
         }
         Action::Remove { name } => {
             for name in name {

@@ -58,6 +58,9 @@ pub async fn admit(
     }
     let (computer, session) = (known.computer, hall.links.next_session());
     enter(hall, &known, session, queue, peer).await?;
+    if hello.capabilities.iter().any(|name| name == wire::wake::CAPABILITY) {
+        hall.links.can_wake(computer, session);
+    }
     if let Err(refused) = learn(hall, known, &hello, protocol, peer).await {
         hall.links.leave(computer, session);
         return Err(refused);

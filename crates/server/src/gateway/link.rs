@@ -166,6 +166,7 @@ async fn live(hall: &Arc<Hall>, socket: &mut Socket, greeted: Greeted) -> Result
         let _core_gone = hall.core.input(GiverInput::Disconnected { computer, session }).await;
     }
     hall.links.leave(computer, session);
+    hall.reach.hears_no_more(computer);
     tracing::info!(%computer, session, "agent disconnected");
     ended
 }
@@ -270,6 +271,11 @@ impl Link<'_> {
                 self.hall.updates.hear(self.hall, self.computer, news).await;
                 Ok(true)
             }
+            FromAgent::Neighbours(mut neighbours) => {
+                neighbours.sort_unstable();
+                self.hall.reach.hears(self.computer, neighbours);
+                Ok(true)
+            }
             FromAgent::Hello(_) | FromAgent::Enroll(_) => {
                 Err(self.refused("it greeted a second time"))
             }
@@ -319,6 +325,13 @@ impl Link<'_> {
                 }
                 ToLink::Offer(update) => {
                     let bytes = FromServer::Update(*update).encode();
+                    if feed(self.socket, bytes).await.is_err() {
+                        return false;
+                    }
+                    sent += 1;
+                }
+                ToLink::Wake { mac, port } => {
+                    let bytes = FromServer::Wake { mac, port }.encode();
                     if feed(self.socket, bytes).await.is_err() {
                         return false;
                     }

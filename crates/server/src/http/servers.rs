@@ -226,6 +226,8 @@ pub async fn status(State(hall): Shared) -> Answer<Json<api::ServerStatus>> {
         pid: std::process::id(),
         started_at: hall.started_at.as_millis(),
         uptime_s: now().since(hall.started_at).as_millis() / 1_000,
+        detection: hall.reach.detection.borrow().to_string(),
+        signals: super::server::signals(hall.reach.signals.counts()),
         agents_connected: hall.links.count(),
         agents_enrolled: enrolled,
         runs_in_progress: in_progress,

@@ -14,6 +14,7 @@ mod keys;
 mod listeners;
 mod live;
 mod messages;
+mod presence;
 mod queries;
 mod renewal;
 mod robot;

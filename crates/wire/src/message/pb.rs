@@ -111,8 +111,23 @@ pub struct PbLog {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+pub struct PbNeighbours {
+    /// Ids of 16 bytes, one after the other.
+    #[prost(bytes = "vec", tag = "1")]
+    pub computers: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbWake {
+    #[prost(bytes = "vec", tag = "1")]
+    pub mac: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromAgent {
-    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 20, 30")]
+    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 30")]
     pub content: Option<PbAgentContent>,
 }
 
@@ -136,6 +151,8 @@ pub enum PbAgentContent {
     TrustHeld(u64),
     #[prost(message, tag = "20")]
     Update(PbUpdateNews),
+    #[prost(message, tag = "8")]
+    Neighbours(PbNeighbours),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -243,7 +260,7 @@ pub struct PbAnswer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromServer {
-    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30")]
+    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 30")]
     pub content: Option<PbServerContent>,
 }
 
@@ -269,6 +286,8 @@ pub enum PbServerContent {
     Forget(Vec<u8>),
     #[prost(bytes = "vec", tag = "10")]
     Fenced(Vec<u8>),
+    #[prost(message, tag = "11")]
+    Wake(PbWake),
     #[prost(message, tag = "30")]
     Trust(PbTrust),
     #[prost(message, tag = "20")]

@@ -15,6 +15,10 @@ pub struct SetArgs {
     /// `host:port` under which agents reach it, in this order, parted by `;`
     #[arg(long, value_name = "LIST")]
     presence: Option<String>,
+    /// Where the one that answers hears signals of presence: `INET::1738; INET::1742`; empty for
+    /// nowhere
+    #[arg(long, value_name = "ADDRESSES", conflicts_with = "server")]
+    detection: Option<String>,
     /// Runs in progress at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_targets: Option<u32>,
@@ -78,6 +82,11 @@ pub fn show(server: &api::ServerRecord, json: bool) -> Result<()> {
 }
 
 pub async fn set(client: &Client, args: SetArgs) -> Result<()> {
+    if args.detection.is_some() {
+        let detection = args.detection.clone();
+        let settings = api::ServerSettings { detection, ..api::ServerSettings::default() };
+        client.set_server(&settings).await?;
+    }
     let name = match args.server {
         Some(name) => name,
         None => client.server().await?.id,

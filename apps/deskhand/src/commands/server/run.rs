@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use model::Addresses;
+use model::address::AGENT_PORT;
 use server::settings::Settings;
 use server::{Config, Running, Server, Source};
 
@@ -44,6 +46,10 @@ pub struct RunArgs {
     /// `host:port` under which agents reach it, in this order [default: its own addresses]
     #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
     presence: Vec<String>,
+    /// Where signals of presence are heard, as in `INET::1738; INET::1742` [default: as set before,
+    /// at first INET::1738]
+    #[arg(long, value_name = "ADDRESSES")]
+    detection: Option<String>,
     /// Runs in progress at once [default: as set before, at first 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_targets: Option<u32>,
@@ -98,6 +104,8 @@ pub async fn run(args: RunArgs, data: Option<PathBuf>) -> Result<()> {
     let mut config = Config::new(data);
     merged.apply(&mut config);
     config.rebuild = args.rebuild;
+    let detection = args.detection.as_deref();
+    config.detection = detection.map(|text| Addresses::parse(text, AGENT_PORT)).transpose()?;
     config.log_filter = Some(log_filter);
     config.source = Source { file: Some(file), settings, fixed };
     let ended = serve(config, &notify).await;

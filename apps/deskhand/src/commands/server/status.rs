@@ -58,6 +58,18 @@ fn show(status: &api::ServerStatus, json: bool) -> Result<()> {
             format!("{} connected of {} enrolled", status.agents_connected, status.agents_enrolled),
         ),
         (
+            "Signals",
+            format!(
+                "{} believed, {} not, at {}",
+                status.signals.believed,
+                status.signals.unknown
+                    + status.signals.forged
+                    + status.signals.stale
+                    + status.signals.limited,
+                if status.detection.is_empty() { "no address" } else { &status.detection }
+            ),
+        ),
+        (
             "Runs",
             format!("{} in progress, {} waiting", status.runs_in_progress, status.runs_waiting),
         ),
