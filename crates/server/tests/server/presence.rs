@@ -96,9 +96,13 @@ async fn a_revoked_agent_is_unknown_and_a_recording_is_old_after_a_restart() {
     let places = Addresses::parse(&format!("INET:127.0.0.1:{port}"), port).unwrap();
     let change = |config| Config { detection: Some(places), ..config };
     let ear = Ear { house: house.restart_after(async |_| {}, change).await, socket, port };
-    ear.send(&recorded);
-    ear.until("stale", 1).await;
-    ear.house.api.post("/api/agents/pc-1/revoke", &Value::Null).await;
+    // Said until it is heard: the server may not listen yet.
+    let ask = async || {
+        ear.send(&recorded);
+        (ear.counts().await["stale"] != 0).then_some(())
+    };
+    ear.house.until(ask).await;
+    assert_eq!(ear.counts().await["believed"], 0);
     let agent = ear.house.enrolled("pc-2", 2).await;
     ear.house.api.post("/api/agents/pc-2/revoke", &Value::Null).await;
     ear.send(&signal(&agent, 6, now()).sign(&agent.key));
