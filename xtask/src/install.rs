@@ -14,6 +14,8 @@ pub const WINDOWS: &[&str] =
 
 /// Servers that tests talk to: a mail server.
 pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd"];
+/// What makes packages, and what tests of installing need.
+pub const DIST: &[&str] = &["dpkg", "wixl", "msitools", "curl", "wget", "systemd"];
 
 /// The compiler that crates with C in them need.
 pub const BUILD: &[&str] = &["gcc", "libc6-dev"];

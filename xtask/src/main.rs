@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 
 mod apps;
 mod claim;
+mod dist;
 mod install;
 mod place;
 mod process;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
   test [STEP …]      everything that continuous integration runs, or only the named steps
   tidy [--bless]     what the compiler does not check; --bless shrinks the list of sizes
   bench NAME [ARGS]  one measurement, one line of result
+  dist [ARGS]        packages: .deb, and .msi with --msi deskhand-agent.exe; --profile quick
   windows            builds for Windows and runs the tests there, under Wine
   help               this text
 ";
@@ -50,6 +52,7 @@ fn run(words: &[String]) -> Result<ExitCode> {
         "bench" => apps::bench(rest),
         "test" => suite::run(rest),
         "windows" => suite::run(&["windows".to_owned()]),
+        "dist" => dist::run(rest),
         "tidy" => {
             tidy::run(&place::checkout(), rest)?;
             Ok(ExitCode::SUCCESS)

@@ -116,6 +116,7 @@ fn tests() -> Result<()> {
     install::packages(install::BUILD, "building")?;
     install::packages(install::SERVICE, "judging the service")?;
     install::packages(install::TESTS, "the tests")?;
+    install::packages(install::DIST, "packages")?;
     process::run(cargo(["build", "--quiet", "--workspace", "--bins"]).args(locked()))?;
     let programs = place::target().join("debug");
     let test = |words: &[&str]| {

@@ -15,12 +15,14 @@ mod stop;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use agent::state::StateFolder;
 use anyhow::{Context, Result};
 use clap::Parser;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -44,8 +46,16 @@ fn main() -> ExitCode {
 fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
     let levels: Targets =
         arguments.log.parse().with_context(|| format!("`{}` is no log level", arguments.log))?;
+    let writer = match &arguments.command {
+        Command::Run(what) if what.service => {
+            let state = folder(what.state.state.clone())?;
+            let file = running::log_file(state.path()).context("agent.log cannot be opened")?;
+            BoxMakeWriter::new(Mutex::new(file))
+        }
+        _ => BoxMakeWriter::new(std::io::stderr),
+    };
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();

@@ -1,6 +1,8 @@
 //! `run`: the agent itself, or the supervisor that starts it.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
 
 use agent::config::{Config, ConfigError};
@@ -17,6 +19,7 @@ use crate::{folder, service, stop};
 /// Threads for file activities and transfers, only started when needed.
 const BLOCKING_THREADS_MAX: usize = 8;
 const STACK_BYTES: usize = 512 << 10;
+const LOG_BYTES_MAX: u64 = 8 << 20;
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
@@ -94,6 +97,17 @@ pub(crate) fn watch_over(what: &WatchArguments) -> Result<()> {
     Ok(())
 }
 
+/// Where a service without a journal logs to, beside the agent's state. What was there is kept once
+/// when it has become long.
+pub(crate) fn log_file(state: &Path) -> std::io::Result<File> {
+    std::fs::create_dir_all(state)?;
+    let path = state.join("agent.log");
+    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_BYTES_MAX) {
+        std::fs::rename(&path, state.join("agent.log.1"))?;
+    }
+    File::options().create(true).append(true).open(path)
+}
+
 /// The folder's settings, with flags above them.
 fn configured(folder: &StateFolder, flags: &ReachArguments) -> Result<Config> {
     let mut config = Config::load(folder)?;
@@ -130,6 +144,8 @@ pub(crate) async fn supervise(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let folder = folder(what.state.state)?;
+    let kept = what.service.then(|| log_file(folder.path())).transpose();
+    let kept = kept.context("agent.log cannot be opened")?;
     let mut arguments: Vec<OsString> = ["--log", log, "run", "--supervised", "--state"]
         .map(OsString::from)
         .into_iter()
@@ -151,6 +167,7 @@ pub(crate) async fn supervise(
         installed: std::env::current_exe().context("this program cannot find itself")?,
         version: agent::VERSION.to_owned(),
         arguments,
+        log: kept,
     };
     let done = agent::update::supervise(&supervised, stop, service::ready).await;
     service::stopping();

@@ -31,7 +31,6 @@ pub use keys::{
     Key, KeyRevocation, KeyRotation, Keys, KeysChanged, LaggingAgent, SignedDocument, TrustDocument,
 };
 
-pub use release::{NewRelease, NewUpdate, Program, Release, Update, UpdateMachine};
 pub use server::{
     LogSettings, LoggedError, Refreshed, Reloaded, ServerChange, ServerRecord, ServerStatus,
 };
@@ -39,6 +38,7 @@ pub use server::{
 pub use message::{
     Channel, ChannelTest, Delivered, MailChannel, Message, NamedChannel, WebhookChannel,
 };
+pub use release::{Installer, NewRelease, NewUpdate, Program, Release, Update, UpdateMachine};
 pub use secret::{NewSecret, Secret, SecretTest};
 pub use ssh::{SshLogin, SshPolicy, SshTested, SshTrust, SshTrusted, SshWay};
 

@@ -5,6 +5,21 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// What the line that installs an agent needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Installer {
+    /// `host:port` under which machines reach the server.
+    pub servers: Vec<String>,
+    /// SHA-256 of the public key that installers are shown, in base64.
+    pub key_pin: String,
+    /// SHA-256 of its certificate, in hex.
+    pub certificate_pin: String,
+    /// SHA-256 of the script for Windows, in hex.
+    pub windows_script: String,
+    /// For which an agent can be fetched.
+    pub platforms: Vec<String>,
+}
+
 /// A program that the server has taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Program {

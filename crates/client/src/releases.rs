@@ -8,6 +8,11 @@ use crate::path::path;
 use crate::{Client, RequestError};
 
 impl Client {
+    /// What the line that installs an agent needs to know.
+    pub async fn installer(&self) -> Result<api::Installer, RequestError> {
+        self.get(path(["installer"])).await
+    }
+
     /// Hands the server a program, whole.
     pub async fn add_program(&self, bytes: Vec<u8>) -> Result<Program, RequestError> {
         self.read(Method::POST, path(["releases", "programs"]), Bytes::from(bytes)).await

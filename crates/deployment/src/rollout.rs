@@ -1,4 +1,4 @@
-//! A new version of the agent for many machines, in waves: who is offered it next, and when to stop.
+//! A new version of the agent for many machines, in waves: who is offered it next, when to stop.
 //!
 //! A wave is a share of the fleet, not a list: machines are offered the version as they are
 //! connected, until so many have been, and the next wave begins when all of these have said what

@@ -88,8 +88,12 @@ pub struct Read {
 
 /// Why an answer file cannot be used: all that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("DH-I001: the answer file cannot be used:{}", .0.iter().map(|remark| format!("\n  {remark}")).collect::<String>())]
+#[error("DH-I001: the answer file cannot be used:{}", lines(.0))]
 pub struct BadAnswers(pub Vec<Remark>);
+
+fn lines(remarks: &[Remark]) -> String {
+    remarks.iter().map(|remark| format!("\n  {remark}")).collect()
+}
 
 /// Keys that are known and mean nothing here, with the reason.
 const MEANINGLESS: [(&str, &str); 4] = [

@@ -8,6 +8,7 @@ mod bulk;
 mod deposit;
 mod enroll;
 mod hello;
+pub mod installer;
 mod link;
 
 pub use deposit::Deposits;
@@ -30,10 +31,11 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::ComputerId;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use trust::VerifyingKey;
 use wire::carry::Stream;
@@ -132,11 +134,12 @@ where
     let Ok(permit) = hall.gate.handshakes.clone().acquire_owned().await else { return };
     let hall = hall.clone();
     tokio::spawn(async move {
-        let secured = secure(&TlsAcceptor::from(hall.identity.tls()), socket).await;
+        let secured = secure(&hall, socket).await;
         drop(permit);
         let _counted = hall.gauges.connected();
         match secured {
-            Ok((stream, key)) => serve(hall, stream, Peer { key, address }).await,
+            Ok((stream, Some(key))) => serve(hall, stream, Peer { key, address }).await,
+            Ok((stream, None)) => installer::serve(hall, stream).await,
             Err(why) => failed(&hall, address, &why),
         }
     });
@@ -144,16 +147,27 @@ where
 
 type Secured<S> = tokio_rustls::server::TlsStream<S>;
 
-async fn secure<S>(acceptor: &TlsAcceptor, socket: S) -> Result<(Secured<S>, VerifyingKey), String>
+/// The connection with the key that its agent has proved; none of a client that asked for another
+/// name than agents do, which is shown the installer's certificate and given nothing else.
+async fn secure<S>(hall: &Hall, socket: S) -> Result<(Secured<S>, Option<VerifyingKey>), String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
+    let handshake = async {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let is_agent = wire::tls::is_for_agents(start.client_hello().server_name());
+        let config = if is_agent { hall.identity.tls() } else { hall.installer.config() };
+        Ok::<_, io::Error>((start.into_stream(config).await?, is_agent))
+    };
+    let (stream, is_agent) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
         .await
         .map_err(|_| "no handshake in time".to_owned())?
         .map_err(|error| error.to_string())?;
+    if !is_agent {
+        return Ok((stream, None));
+    }
     let key = wire::tls::peer_key(stream.get_ref().1).ok_or("it proved no key")?;
-    Ok((stream, key))
+    Ok((stream, Some(key)))
 }
 
 /// Logs a handshake that failed; strangers must not be able to fill the log.

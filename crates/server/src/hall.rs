@@ -49,6 +49,7 @@ pub struct Hall {
     pub deposits: Deposits,
     pub logs: Logs,
     pub schedules: Schedules,
+    pub installer: wire::tls::Installer,
     pub programs: Programs,
     pub updates: Updates,
     pub ssh: Ssh,

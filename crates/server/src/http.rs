@@ -126,6 +126,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         runs::log,
         runs::paths,
         events::list,
+        releases::installer,
         releases::add_program,
         releases::list,
         releases::add,
@@ -268,6 +269,7 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/log", get(runs::log))
         .route("/api/events", get(events::list))
+        .route("/api/installer", get(releases::installer))
         .route("/api/releases", get(releases::list).post(releases::add))
         .route("/api/releases/programs", post(releases::add_program))
         .route("/api/releases/{version}", delete(releases::remove))

@@ -22,13 +22,6 @@ pub struct Programs {
     folder: PathBuf,
 }
 
-/// A program that could be given to a new machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    pub platform: String,
-    pub path: PathBuf,
-}
-
 impl Programs {
     /// In `agents` of the data folder.
     pub fn open(data: &Path) -> io::Result<Self> {
@@ -60,7 +53,7 @@ impl Programs {
 
     /// The agent for a platform as `linux-x86_64`: what an administrator put into the folder, else
     /// the one that lies beside this server's own program.
-    pub fn of_platform(&self, platform: &str) -> Option<Program> {
+    pub fn of_platform(&self, platform: &str) -> Option<PathBuf> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if platform.is_empty() || !platform.chars().all(is_name) {
             return None;
@@ -74,8 +67,7 @@ impl Programs {
             Some(self.folder.join(platform)),
             beside.map(|folder| folder.join(format!("deskhand-agent{suffix}"))),
         ];
-        let path = places.into_iter().flatten().find(|path| path.is_file())?;
-        Some(Program { platform: platform.to_owned(), path })
+        places.into_iter().flatten().find(|path| path.is_file())
     }
 }
 

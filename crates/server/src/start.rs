@@ -74,6 +74,8 @@ pub enum StartError {
     #[error("the folder `agents` in the data folder cannot be made")]
     Programs(#[source] io::Error),
     #[error(transparent)]
+    Installer(#[from] wire::tls::InstallerError),
+    #[error(transparent)]
     Updates(#[from] UpdatesError),
     #[error(transparent)]
     Objects(#[from] StoreError),
@@ -125,6 +127,7 @@ impl Server {
         let api_addr = address(&api, config.api_listen);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.database()).await?);
         let depot = open_depot(&config, &data)?;
+        let installer = open_installer(&data)?;
         let updates = Updates::open(store.as_ref()).await?;
         let programs = Programs::open(data.path()).map_err(StartError::Programs)?;
         let row = enter(store.as_ref(), &config, &depot.path, agent_addr, api_addr).await?;
@@ -166,6 +169,7 @@ impl Server {
             depot,
             deposits: Deposits::default(),
             logs: Logs::new(data.logs()),
+            installer,
             programs,
             updates,
             ssh: Ssh::new(data.path()),
@@ -276,6 +280,20 @@ async fn listen(config: &Config) -> Result<(TcpListener, TcpListener), StartErro
     let agents = gateway::listen(agents).map_err(failed(agents, "agents"))?;
     let api = TcpListener::bind(api).await.map_err(failed(api, "the API"))?;
     Ok((agents, api))
+}
+
+/// The certificate that installers are shown, made at the first start.
+fn open_installer(data: &DataDir) -> Result<wire::tls::Installer, StartError> {
+    const FILE: &str = "installer.pem";
+    let pem = match data.read(FILE)? {
+        Some(pem) => zeroize::Zeroizing::new(pem),
+        None => {
+            let made = zeroize::Zeroizing::new(wire::tls::Installer::make()?);
+            data.write(FILE, &made)?;
+            made
+        }
+    };
+    Ok(wire::tls::Installer::open(&pem)?)
 }
 
 fn open_depot(config: &Config, data: &DataDir) -> Result<Depot, StartError> {

@@ -10,6 +10,7 @@
 
 mod agent;
 mod certificate;
+mod installer;
 mod server;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use trust::{KeyId, VerifyingKey};
 
 pub use agent::{ServerNotPinned, agent_config, is_not_pinned, is_vouched, stranger_config};
 pub use certificate::{IssueError, ServerIdentity};
+pub use installer::{Installer, InstallerError, is_for_agents, sha256};
 pub use server::{Shown, peer_key, server_config, shown_config};
 
 /// The name in every server's certificate, wherever the server is.

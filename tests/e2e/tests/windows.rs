@@ -80,3 +80,53 @@ fn a_windows_agent_does_it_all() -> Result<()> {
     ensure!(std::fs::read_to_string(&brought)? == "second", "{}", brought.display());
     Ok(())
 }
+
+/// The agent as a service of Windows, under Wine's service manager: installed, started, connected,
+/// stopped, removed, each step twice where it may be repeated.
+#[test]
+fn a_windows_agent_is_a_service() -> Result<()> {
+    let (Some(agent), Some(wine)) =
+        (std::env::var_os("DESKHAND_WINDOWS_AGENT"), std::env::var_os("DESKHAND_WINE"))
+    else {
+        return Ok(());
+    };
+    let fleet = Fleet::new()?;
+    let state = format!("Z:{}", fleet.folder().join("service").display()).replace('/', "\\");
+    let run = |args: &[&str]| -> Result<(bool, String)> {
+        let mut command = Command::new(&wine);
+        let output = command.arg(PathBuf::from(&agent)).args(args).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.success(), text))
+    };
+    let good = |args: &[&str]| -> Result<String> {
+        let (is_good, text) = run(args)?;
+        ensure!(is_good, "{args:?}: {text}");
+        Ok(text)
+    };
+    let token = fleet.token(1)?;
+    let address = fleet.agent_address().to_owned();
+    let install = ["install", "--token", &token, "--server", &address, "--name", "WIN-S"];
+    let with_state: Vec<&str> = install.into_iter().chain(["--state", &state]).collect();
+    let installed = good(&with_state)?;
+    let removing = || run(&["service", "remove", "--state", &state]);
+    let checked = (|| {
+        fleet.until_online(1)?;
+        ensure!(good(&["service", "status"])?.contains("running"));
+        good(&["service", "install", "--state", &state])?;
+        good(&["service", "restart"])?;
+        fleet.until_online(1)?;
+        good(&["service", "stop"])?;
+        let (is_running, text) = run(&["service", "status"])?;
+        ensure!(!is_running && text.contains("stopped"), "{text}");
+        Ok(())
+    })();
+    let removed = removing()?;
+    let log = std::fs::read_to_string(fleet.folder().join("service/agent.log"));
+    checked.with_context(|| format!("{installed}\n{}", log.unwrap_or_default()))?;
+    ensure!(removed.0, "{}", removed.1);
+    let (_, text) = run(&["service", "status"])?;
+    ensure!(text.contains("not installed"), "{text}");
+    ensure!(removing()?.0);
+    Ok(())
+}

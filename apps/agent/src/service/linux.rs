@@ -109,8 +109,8 @@ pub(super) fn condition() -> Result<Condition> {
     })
 }
 
-const NO_SYSTEMD: &str = "there is no systemd here (`systemctl` cannot be started); start \
-                          `deskhand-agent run --supervise` by what this machine starts services with";
+const NO_SYSTEMD: &str = "there is no systemd here (`systemctl` cannot be started); have \
+                          `deskhand-agent run --supervise` started by what this machine has";
 
 fn systemctl(words: &[&str]) -> Result<()> {
     let output = Command::new("systemctl").args(words).output().context(NO_SYSTEMD)?;

@@ -1,5 +1,6 @@
 //! `deskhand agent`: the programs on the machines.
 
+mod install_command;
 mod release;
 mod update;
 
@@ -41,6 +42,10 @@ enum Action {
         /// A computer by name or id, or `INET:host:port` where a machine waits to be enrolled
         whom: String,
     },
+    /// Print the line that makes a machine an agent, to be pasted there
+    InstallCommand(install_command::Args),
+    /// Write an answer file for silent installations
+    ExportAnswers(install_command::ExportArgs),
     /// Versions of the agent that the server can offer
     Release {
         #[command(subcommand)]
@@ -60,6 +65,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let client = args.connection.client()?;
     match args.action {
         Action::List { json } => list(&client.agents().await?, json)?,
+        Action::InstallCommand(args) => install_command::run(&client, &args).await?,
+        Action::ExportAnswers(args) => install_command::export(&client, &args).await?,
         Action::Release { action } => release::run(&client, &action).await?,
         Action::Update(args) => return update::run(&client, args).await,
         Action::Approve { computer } => {

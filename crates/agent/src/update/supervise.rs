@@ -5,6 +5,7 @@
 //! and the death of the supervisor is such an end too.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -37,6 +38,8 @@ pub struct Supervised {
     pub version: String,
     /// What follows the program's name, in every version.
     pub arguments: Vec<OsString>,
+    /// Where what it logs goes to; to this program's standard error otherwise.
+    pub log: Option<File>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +170,10 @@ fn spawn(what: &Supervised, start: &Start) -> Result<Agent, SuperviseError> {
     let mut command = Command::new(&program);
     command.args(&what.arguments).env(MARK, mark(what)).env_remove("NOTIFY_SOCKET");
     command.stdin(Stdio::piped()).kill_on_drop(true);
+    let log = what.log.as_ref().map(File::try_clone).transpose();
+    if let Some(log) = log.map_err(|source| what.failed(source))? {
+        command.stdout(Stdio::null()).stderr(log);
+    }
     let mut child = command.spawn().map_err(|source| SuperviseError::Start { program, source })?;
     let input = child.stdin.take();
     Ok(Agent { child, input })

@@ -109,6 +109,7 @@ mod supervised {
             folder: StateFolder::at(state),
             installed,
             version: "1".into(),
+            log: None,
             arguments: ["run", "--state"]
                 .map(Into::into)
                 .into_iter()
@@ -117,7 +118,7 @@ mod supervised {
         };
         let seen = async {
             while log(state) != expect {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::task::yield_now().await;
             }
         };
         let limit = Duration::from_secs(20);
@@ -175,7 +176,7 @@ mod supervised {
         stage(state.path(), text, 60_000);
         let confirmed = async {
             while Switch::load(state.path()).last.is_none() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::task::yield_now().await;
             }
         };
         tokio::select! {

@@ -1,3 +1,5 @@
+//! The manual's example, our own keys, every mistake with its line, and files from anywhere.
+
 use model::TokenId;
 use proptest::prelude::*;
 use trust::{SigningKey, TokenSecret};
@@ -43,7 +45,8 @@ fn the_manuals_example_is_read() {
 #[test]
 fn our_keys_in_any_case_and_what_is_not_known() {
     let text = format!(
-        "\u{feff}; made by hand\r\n[INSTALL]\r\n TOKEN = \"{}\"\r\nnAmE=pc 7\r\nColour=red\r\n[Other]\r\nx=1\r\n",
+        "\u{feff}; made by hand\r\n[INSTALL]\r\n TOKEN = \"{}\"\r\nnAmE=pc 7\r\n\
+         Colour=red\r\n[Other]\r\nx=1\r\n",
         token(&key())
     );
     let Read { answers, ignored } = parse(&text).unwrap();
@@ -124,7 +127,9 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_the_reader_fail(text in "(\\[Install\\]\n)?([A-Za-z]{0,14}=?[ -~]{0,20}\n){0,8}") {
+    fn nothing_makes_the_reader_fail(
+        text in "(\\[Install\\]\n)?([A-Za-z]{0,14}=?[ -~]{0,20}\n){0,8}",
+    ) {
         let _ = parse(&text);
     }
 

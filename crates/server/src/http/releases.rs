@@ -23,6 +23,12 @@ use crate::updates::{self, Current};
 
 const KIND: &str = "release";
 
+#[utoipa::path(get, path = "/api/installer", responses((status = 200, body = api::Installer)))]
+pub async fn installer(State(hall): Shared) -> Answer<Json<api::Installer>> {
+    let told = crate::gateway::installer::told(&hall).await;
+    Ok(Json(told.map_err(|denied| Failure::new(Code::Internal, denied.why, ""))?))
+}
+
 #[utoipa::path(
     post, path = "/api/releases/programs", request_body = Vec<u8>,
     responses((status = 201, body = api::Program))

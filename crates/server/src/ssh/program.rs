@@ -43,7 +43,7 @@ impl Programs {
         platform: &str,
     ) -> Result<Arc<Program>, NoProgram> {
         let none = || NoProgram(platform.to_owned());
-        let path = held.of_platform(platform).ok_or_else(none)?.path;
+        let path = held.of_platform(platform).ok_or_else(none)?;
         let meta = std::fs::metadata(&path).map_err(|_| none())?;
         let (changed, size) = (meta.modified().ok(), meta.len());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
