@@ -16,6 +16,16 @@ activities:
   done:    { success: {} }
 "#;
 
+const OFF: &str = r#"
+workflow: Off
+start: before
+activities:
+  before: { execute: { command: echo before >> "$DESKHAND_ROOT/steps" }, on: { ok: off } }
+  off:    { shutdown: { method: shutdown }, on: { ok: after } }
+  after:  { execute: { command: echo after >> "$DESKHAND_ROOT/steps" }, on: { ok: done } }
+  done:   { success: {} }
+"#;
+
 /// A machine of a fleet that notes what is asked of its power.
 struct Machine {
     fleet: Fleet,
@@ -74,6 +84,25 @@ fn a_run_goes_on_by_itself_after_the_restart() -> Result<()> {
         std::fs::read_to_string(&steps).ok().filter(|text| text.contains("after"))
     })?;
     machine.fleet.start_server()?;
+    let runs = machine.fleet.until_ended(&deployment).with_context(|| machine.fleet.logs())?;
+    let run = runs.first().context("a run")?;
+    ensure!(run.run.outcome.as_deref() == Some("success"), "{run:#?}");
+    ensure!(std::fs::read_to_string(&steps)? == "before\nafter\n", "each step once");
+    ensure!(machine.count("go") == 2, "it is not told again");
+    Ok(())
+}
+
+#[test]
+fn a_machine_goes_off_once_its_run_is_back_at_the_server() -> Result<()> {
+    let mut machine = Machine::new()?;
+    let deployment = machine.fleet.begin(OFF)?;
+    machine.until_noted("go power_off force=false", 1)?;
+    // The agent dies before the machine does: it is told once more, and nothing else is done.
+    machine.boot(None)?;
+    machine.until_noted("go power_off", 2)?;
+    let steps = machine.fleet.agents()[0].root.join("steps");
+    ensure!(std::fs::read_to_string(&steps)? == "before\n", "the run waits for the machine");
+    machine.boot(Some("second"))?;
     let runs = machine.fleet.until_ended(&deployment).with_context(|| machine.fleet.logs())?;
     let run = runs.first().context("a run")?;
     ensure!(run.run.outcome.as_deref() == Some("success"), "{run:#?}");
