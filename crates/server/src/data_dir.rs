@@ -1,8 +1,8 @@
 //! The server's own folder: who may read what, and that only one server uses it.
 //!
 //! Owns the names of the files in it. Files that hold a secret are made with mode 0600 and never
-//! change while half written. Invariant: as long as a [`DataDir`] lives, no other server opens the
-//! same folder.
+//! change while half written. Invariant: until a [`DataDir`] is dropped or released, no other
+//! server opens the same folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -48,7 +48,7 @@ pub struct Runtime {
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDir {
@@ -59,10 +59,16 @@ impl DataDir {
         let lock = private_file(&lock_path, false)
             .map_err(|error| DataDirError::io(&lock_path, "open", error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(DataDirError::io(&lock_path, "lock", error)),
         }
+    }
+
+    /// Lets another server use the folder, though parts of this one that are ending know of it.
+    pub fn release(&self) {
+        // The end of the process does it as well.
+        let _unlocked = self.lock.unlock();
     }
 
     pub fn path(&self) -> &Path {

@@ -258,6 +258,7 @@ impl Running {
         }
         tasks.iter().for_each(JoinHandle::abort);
         data.tell_stopped();
+        data.release();
         tracing::info!("stopped");
     }
 }
@@ -271,6 +272,7 @@ impl Drop for Stop {
         self.hall.core.stop_soon();
         self.api.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.data.release();
     }
 }
 
