@@ -12,8 +12,8 @@ use crate::process::{self, note};
 pub const WINDOWS: &[&str] =
     &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine", "wine64"];
 
-/// Servers that tests talk to: a mail server.
-pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd"];
+/// Servers that tests talk to: a mail server; and networks of their own, with judges.
+pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd", "iproute2", "tcpdump", "wakeonlan"];
 /// What makes packages, and what tests of installing need.
 pub const DIST: &[&str] = &["dpkg", "wixl", "msitools", "curl", "wget", "systemd"];
 

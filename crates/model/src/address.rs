@@ -148,7 +148,7 @@ fn number(text: &str) -> Option<u16> {
 fn is_host(host: &str) -> bool {
     if host.contains(':') {
         let address = host.split_once('%').map_or(host, |(address, _)| address);
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
+        return address.parse::<core::net::Ipv6Addr>().is_ok();
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     !host.is_empty() && host.len() <= HOST_CHARS_MAX && host.chars().all(is_plain)

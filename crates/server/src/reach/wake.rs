@@ -61,7 +61,8 @@ pub enum WakeError {
     #[error("nobody can send to its network: {0}")]
     NoWay(String),
     #[error(
-        "{name} did not show itself within {} s; packets for {mac} went out {sent}", .within.as_secs()
+        "{name} did not show itself within {} s; packets for {mac} went out {sent}",
+        .within.as_secs()
     )]
     Late { name: String, mac: Mac, sent: String, within: Duration },
     #[error("it was not waited for any longer")]
@@ -104,17 +105,15 @@ pub async fn wake(
         }
     };
     tokio::select! {
-        () = shows_itself => Ok(Woken { was_awake: false, seconds: begin.elapsed().as_secs() }),
-        () = tokio::time::sleep(wish.within) => {
-            Err(WakeError::Late { name: computer.name.clone(), mac, sent: String::new(), within: wish.within })
+        () = shows_itself => {
+            return Ok(Woken { was_awake: false, seconds: begin.elapsed().as_secs() });
         }
-        () = cancel.cancelled() => Err(WakeError::Cancelled),
-        () = repeat => Err(WakeError::Cancelled),
+        () = tokio::time::sleep(wish.within) => {}
+        () = cancel.cancelled() => return Err(WakeError::Cancelled),
+        () = repeat => {}
     }
-    .map_err(|error| match error {
-        WakeError::Late { name, mac, within, .. } => WakeError::Late { name, mac, sent, within },
-        other => other,
-    })
+    let (name, within) = (computer.name.clone(), wish.within);
+    Err(WakeError::Late { name, mac, sent, within })
 }
 
 /// Sends one round of packets; says which ways they went.
@@ -152,7 +151,7 @@ async fn send(
 fn from_here(computer: &Computer, mac: Mac, port: u16) -> Result<String, String> {
     let packet = mac.packet();
     let around = machine::shout(&packet, port);
-    let far = computer.facts.get("network").and_then(|network| broadcast(network));
+    let far = computer.facts.get("network").map(String::as_str).and_then(broadcast);
     let far = far.map(|ip| machine::tell(&packet, SocketAddr::from((ip, port))));
     match (around, far) {
         (Ok(networks), _) => Ok(format!("from the server into {networks} networks")),
