@@ -16,7 +16,6 @@ use crate::{install, place};
 const HELP: &str =
     "cargo xtask dist [--profile release|quick|dev] [--bin DIR] [--out DIR] [--msi EXE]";
 const UNIT: &str = "apps/agent/src/service/deskhand-agent.service";
-const SERVER_UNIT: &str = "apps/deskhand/src/service/deskhand.service";
 const MAINTAINER: &str = "Deskhand <deskhand@example.invalid>";
 
 struct Wish {
@@ -106,21 +105,17 @@ impl Tree {
 
     /// What is done when a package with a service comes and goes. Without systemd, as in an image,
     /// nothing is started.
-    fn scripts(&self, unit: &str, start: bool, purged: &str) -> Result<()> {
-        let begin = if start { "        systemctl enable --now UNIT\n" } else { "" };
-        let came = format!(
-            "#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && [ -d /run/systemd/system ]; then\n    \
-             systemctl daemon-reload\n    if [ -n \"$2\" ]; then\n        systemctl try-restart UNIT\n\
-             {}    fi\nfi\n",
-            if start { format!("    else\n{begin}") } else { String::new() }
-        );
+    fn scripts(&self, unit: &str, purged: &str) -> Result<()> {
+        let came = "#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && [ -n \"$2\" ] \\\n    \
+                    && [ -d /run/systemd/system ]; then\n    systemctl daemon-reload\n    \
+                    systemctl try-restart UNIT\nfi\n";
         let goes = "#!/bin/sh\nset -e\nif [ \"$1\" = remove ] && [ -d /run/systemd/system ]; then\n    \
                     systemctl disable --now UNIT || true\nfi\n";
         let gone = format!(
             "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then\n    systemctl daemon-reload || \
              true\nfi\nif [ \"$1\" = purge ]; then\n    rm -rf {purged}\nfi\n"
         );
-        for (name, text) in [("postinst", came.as_str()), ("prerm", goes), ("postrm", &gone)] {
+        for (name, text) in [("postinst", came), ("prerm", goes), ("postrm", &gone)] {
             self.put(&format!("DEBIAN/{name}"), text.replace("UNIT", unit).as_bytes(), 0o755)?;
         }
         Ok(())
@@ -146,23 +141,16 @@ fn agent_deb(bin: &Path, out: &Path) -> Result<()> {
                 `deskhand-agent install`, which starts the service too.";
     tree.control("deskhand-agent", "libc6", "agent of the Deskhand deployment server", long)?;
     // It starts once it is enrolled, by `deskhand-agent install`.
-    tree.scripts("deskhand-agent.service", false, "/var/lib/deskhand-agent")?;
+    tree.scripts("deskhand-agent.service", "/var/lib/deskhand-agent")?;
     tree.pack(out, "deskhand-agent")
 }
 
 fn server_deb(bin: &Path, out: &Path) -> Result<()> {
     let tree = Tree::new(out, "deskhand")?;
     tree.program(&bin.join("deskhand"), "usr/bin/deskhand")?;
-    let unit = place::checkout().join(SERVER_UNIT);
-    match fs::read(&unit) {
-        Ok(text) => {
-            tree.put("usr/lib/systemd/system/deskhand.service", &text, 0o644)?;
-            tree.scripts("deskhand.service", false, "/var/lib/deskhand")?;
-        }
-        Err(_) => note("the package has no unit: `deskhand server install` writes one"),
-    }
+    // Its unit depends on where the administrator wants data and settings.
     let long = "Keeps a fleet of desktops and servers in order: workflows, deployments, and the\n \
-                command line for them.";
+                command line for them. `deskhand server install` makes the service.";
     tree.control(
         "deskhand",
         "libc6",
@@ -181,17 +169,18 @@ fn msi(program: &Path, out: &Path) -> Result<()> {
     );
     let template = place::checkout().join("xtask/src/dist/agent.wxs");
     let text = fs::read_to_string(&template).with_context(|| template.display().to_string())?;
-    let source = program.canonicalize()?;
-    let text = text
-        .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
-        .replace("@PROGRAM@", &source.display().to_string());
+    let text = text.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+    // wixl finds files only below the folder it runs in.
+    let beside = out.join("deskhand-agent.exe");
+    fs::copy(program, &beside).with_context(|| beside.display().to_string())?;
     let wxs = out.join("agent.wxs");
     fs::write(&wxs, text)?;
     let file = out.join(format!("deskhand-agent_{}_x64.msi", env!("CARGO_PKG_VERSION")));
     let mut wixl = process::command("wixl");
-    wixl.args(["--arch", "x64", "-o"]).arg(&file).arg(&wxs);
-    process::run(&mut wixl)?;
+    wixl.args(["--arch", "x64", "-o"]).arg(std::path::absolute(&file)?).arg("agent.wxs");
+    process::run(wixl.current_dir(out))?;
     fs::remove_file(&wxs)?;
+    fs::remove_file(&beside)?;
     note(&file.display().to_string());
     Ok(())
 }
