@@ -1,6 +1,5 @@
 //! Running an enrolled agent until it is told to stop.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +56,12 @@ pub struct Options {
     pub power: Option<Arc<dyn Power>>,
 }
 
+impl RunError {
+    fn listen((address, source): (model::Address, io::Error)) -> Self {
+        Self::Listen { address, source }
+    }
+}
+
 /// Runs the agent that is enrolled in `folder` until `stop` is ready, reached as
 /// its settings say, or until a new version of it is to be tried.
 pub async fn run(
@@ -72,37 +77,18 @@ pub async fn run(
     let root = options.root.map(make_root).transpose()?;
     let config = options.config;
     config.check()?;
-    let listeners = listen::bind(&config.listen)
-        .await
-        .map_err(|(address, source)| RunError::Listen { address, source })?;
-    let counter_path = folder.file("counter");
-    let counter = Counter::open(&counter_path)
-        .map_err(|source| RunError::State { path: counter_path, source })?;
-    let starts_path = folder.file("starts");
-    let start = Counter::open(&starts_path)
-        .and_then(|mut starts| starts.next())
-        .map_err(|source| RunError::State { path: starts_path, source })?;
+    let listeners = listen::bind(&config.listen).await.map_err(RunError::listen)?;
+    let (counter, start) = open_counters(&folder)?;
     let (heard, neighbours) = watch::channel(Vec::new());
     let hearing = presence::collect(config.clone(), identity.computer, heard);
     let key = identity.signing.clone();
     let speaker = Speaker { computer: identity.computer, key, start };
     let speaking = presence::broadcast(config.clone(), speaker);
-    let me = Me {
-        computer: identity.computer,
-        key: identity.signing.verifying_key(),
-        told: BTreeMap::from([
-            ("present".to_owned(), "true".to_owned()),
-            ("version".to_owned(), crate::VERSION.to_owned()),
-        ]),
-    };
+    let me = me(&identity);
     let (said, inputs) = mpsc::channel(INPUTS_MAX);
     let (linked, is_linked) = watch::channel(false);
     let logs = Arc::new(Logs::open(folder.file("logs")));
-    let servers = match (config.dial, config.servers.is_empty()) {
-        (false, _) => Vec::new(),
-        (true, true) => identity.servers,
-        (true, false) => config.servers.clone(),
-    };
+    let servers = servers(&config, identity.servers);
     let is_open = !listeners.is_empty();
     let (signing, trust) = (identity.signing, identity.trust);
     let dialer = Dialer::new(servers, is_open, signing, trust.clone(), said.clone());
@@ -148,6 +134,36 @@ pub async fn run(
     logs.unlinked();
     tracing::info!("stopped");
     Ok(ending)
+}
+
+/// The counter of connections, and the number of this start.
+fn open_counters(folder: &StateFolder) -> Result<(Counter, u64), RunError> {
+    let open = |name: &str| {
+        let path = folder.file(name);
+        Counter::open(&path).map_err(|source| RunError::State { path, source })
+    };
+    let (counter, mut starts) = (open("counter")?, open("starts")?);
+    let path = folder.file("starts");
+    let start = starts.next().map_err(|source| RunError::State { path, source })?;
+    Ok((counter, start))
+}
+
+fn me(identity: &Identity) -> Me {
+    let told = [("present", "true"), ("version", crate::VERSION)];
+    Me {
+        computer: identity.computer,
+        key: identity.signing.verifying_key(),
+        told: told.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+    }
+}
+
+/// Those to dial: as set, else those of the enrolment.
+fn servers(config: &Config, enrolled: Vec<String>) -> Vec<String> {
+    match (config.dial, config.servers.is_empty()) {
+        (false, _) => Vec::new(),
+        (true, true) => enrolled,
+        (true, false) => config.servers.clone(),
+    }
 }
 
 fn make_root(path: PathBuf) -> Result<PathBuf, RunError> {

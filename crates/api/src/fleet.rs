@@ -155,7 +155,8 @@ pub struct ServerSettings {
     pub max_targets: Option<u32>,
     #[serde(default)]
     pub name: Option<String>,
-    /// Where signals of presence are listened to, as in `INET::1738; INET::1742`; empty for nowhere.
+    /// Where signals of presence are listened to, as in `INET::1738; INET::1742`; empty for
+    /// nowhere.
     #[serde(default)]
     pub detection: Option<String>,
 }

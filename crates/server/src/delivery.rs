@@ -1,9 +1,9 @@
 //! Messages on their way: kept here, handed to a mail server, or posted to a webhook.
 //!
 //! What is sent twice, because nobody knows whether the first got through, is sent under the same
-//! id, so that receivers can drop doubles. Failures that may pass are tried again, ever more rarely,
-//! within a time and a count. The password of a mail server and the key of a webhook are opened for
-//! each attempt and go nowhere else.
+//! id, so that receivers can drop doubles. Failures that may pass are tried again, ever more
+//! rarely, within a time and a count. The password of a mail server and the key of a webhook are
+//! opened for each attempt and go nowhere else.
 
 mod mail;
 mod webhook;

@@ -209,7 +209,18 @@ pub async fn run(hall: Arc<Hall>, listener: TcpListener, mut stopping: watch::Re
 
 fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
     let open = Router::new().route("/api/health", get(server::health));
-    let guarded = Router::new()
+    let guarded = of_the_fleet()
+        .merge(of_the_work())
+        .layer(axum::Extension(changes::Stopping(stopping)))
+        .fallback(nothing)
+        .method_not_allowed_fallback(nothing)
+        .layer(middleware::from_fn_with_state(hall.clone(), guard));
+    open.merge(guarded).with_state(hall)
+}
+
+/// The server itself, computers, agents, keys.
+fn of_the_fleet() -> Router<Arc<Hall>> {
+    Router::new()
         .route("/api/openapi.json", get(server::document))
         .route("/api/server", get(server::show).patch(server::change))
         .route("/api/server/status", get(servers::status))
@@ -237,6 +248,11 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/keys/submit", post(keys::submit))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))
         .route("/api/tokens/{id}", delete(operators::revoke_token))
+}
+
+/// What is done, and what is kept for it.
+fn of_the_work() -> Router<Arc<Hall>> {
+    Router::new()
         .route("/api/actions", get(actions::list).post(actions::set))
         .route("/api/actions/{name}", get(actions::show).delete(actions::remove))
         .route("/api/actions/{name}/run", post(actions::run))
@@ -276,11 +292,6 @@ fn router(hall: Arc<Hall>, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/update", get(releases::show_update).post(releases::begin_update))
         .route("/api/update/{order}", post(releases::change_update))
         .route("/api/changes", get(changes::watch))
-        .layer(axum::Extension(changes::Stopping(stopping)))
-        .fallback(nothing)
-        .method_not_allowed_fallback(nothing)
-        .layer(middleware::from_fn_with_state(hall.clone(), guard));
-    open.merge(guarded).with_state(hall)
 }
 
 /// Lets administrators through and nobody else.

@@ -1,8 +1,8 @@
 //! Requests that this server sends to others over HTTP/1.1: webhooks and actions.
 //!
 //! One connection for each request. Redirects are not followed: a request goes where an
-//! administrator said and nowhere else. A server proves itself by the roots that this machine trusts, or by those
-//! given with the request.
+//! administrator said and nowhere else. A server proves itself by the roots that this machine
+//! trusts, or by those given with the request.
 
 use std::sync::Arc;
 use std::time::Duration;

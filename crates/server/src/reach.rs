@@ -2,10 +2,10 @@
 //! (AG-02).
 //!
 //! An agent that dials is found by waiting. One that listens is called: when a run could go on if
-//! it were connected, when its signal of presence is heard, and when somebody asks for it. What comes
-//! about is a carrier over which the agent opens the same connections, proved the same way, as if
-//! it had dialled. Owns who listens, what was tried and heard; decides nothing about runs, and
-//! believes neither an address nor a signal to be a proof of who is there.
+//! it were connected, when its signal of presence is heard, and when somebody asks for it. What
+//! comes about is a carrier over which the agent opens the same connections, proved the same way,
+//! as if it had dialled. Owns who listens, what was tried and heard; decides nothing about runs,
+//! and believes neither an address nor a signal to be a proof of who is there.
 
 mod call;
 pub mod order;

@@ -13,6 +13,7 @@ use store::{CommitError, Fence, OpenError, ReadError, SqliteStore, Store, Write,
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use crate::changes::Changes;
 use crate::clock::{Fresh, NoChance, now, random};
@@ -117,27 +118,21 @@ impl std::fmt::Debug for Stop {
 impl Server {
     /// Starts a server and returns once it is ready for agents and people.
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        if !config.api_listen.ip().is_loopback() && !config.api_insecure {
-            return Err(StartError::ApiInsecure(config.api_listen));
-        }
+        check_api(&config)?;
         let data = Arc::new(DataDir::open(&config.data_dir)?);
         let (agents, api) = listen(&config).await?;
-        let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
-        let agent_addr = address(&agents, config.agent_listen);
-        let api_addr = address(&api, config.api_listen);
+        let (agent_addr, api_addr) = bound(&config, &agents, &api);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.database()).await?);
-        let depot = open_depot(&config, &data)?;
-        let installer = open_installer(&data)?;
+        let (depot, installer) = (open_depot(&config, &data)?, open_installer(&data)?);
         let updates = Updates::open(store.as_ref()).await?;
         let programs = Programs::open(data.path()).map_err(StartError::Programs)?;
         let row = enter(store.as_ref(), &config, &depot.path, agent_addr, api_addr).await?;
         let identity = Identity::open(data.clone(), store.as_ref(), &row.name, now()).await?;
-        let token_bytes: [u8; 32] = random()?;
-        let admin = data.admin_token(|| format!("dha_{}", hex::encode(token_bytes)))?;
+        let admin = open_admin(&data)?;
         let fence = Fence { server: row.id, fence: row.fence };
         let (links, changes) = (Arc::new(Links::default()), Changes::new());
         let (quiet, gauges) = (Arc::new(Quiet::default()), Arc::new(Gauges::default()));
-        let ends = Arc::new(Ends::default());
+        let (ends, ssh) = (Arc::new(Ends::default()), Ssh::new(data.path()));
         let writer = Writer::start(store.clone(), Some(fence));
         let (core, ready) = Core::open(Parts {
             server: row.id,
@@ -172,7 +167,7 @@ impl Server {
             installer,
             programs,
             updates,
-            ssh: Ssh::new(data.path()),
+            ssh,
             quiet,
             schedules: Schedules::default(),
             started_at: now(),
@@ -187,14 +182,36 @@ impl Server {
         });
         data.tell(api_addr, agent_addr)?;
         let fenced = ready.start(hall.clone());
-        let name = hall.row().name;
-        let text = format!("{name} started on {agent_addr}, API on {api_addr}");
-        tracing::info!("{text}");
-        drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
-        reload::bind_computer(&hall).await;
+        announce(&hall, agent_addr, api_addr).await;
         let stop = run(hall, data, agents, api, (stopping, fenced));
         Ok(Running { agent_addr, api_addr, admin_token: admin.to_string(), stop })
     }
+}
+
+fn check_api(config: &Config) -> Result<(), StartError> {
+    if config.api_listen.ip().is_loopback() || config.api_insecure {
+        return Ok(());
+    }
+    Err(StartError::ApiInsecure(config.api_listen))
+}
+
+/// Where it listens: any free port was taken for 0.
+fn bound(config: &Config, agents: &TcpListener, api: &TcpListener) -> (SocketAddr, SocketAddr) {
+    let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+    (address(agents, config.agent_listen), address(api, config.api_listen))
+}
+
+/// The administrator's token, made at the first start.
+fn open_admin(data: &DataDir) -> Result<Zeroizing<String>, StartError> {
+    let bytes: [u8; 32] = random()?;
+    Ok(data.admin_token(|| format!("dha_{}", hex::encode(bytes)))?)
+}
+
+async fn announce(hall: &Arc<Hall>, agents: SocketAddr, api: SocketAddr) {
+    let text = format!("{} started on {agents}, API on {api}", hall.row().name);
+    tracing::info!("{text}");
+    drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
+    reload::bind_computer(hall).await;
 }
 
 fn run(

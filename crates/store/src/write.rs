@@ -161,7 +161,10 @@ pub enum Refusal {
     FenceWentBack { server: ServerId, held: u64, got: u64 },
     #[error("there is no {kind} `{name}`")]
     NoDocument { kind: String, name: String },
-    #[error("attempt {}, visit {} of run {} has started deployment {by}", .origin.attempt, .origin.visit, .origin.run)]
+    #[error(
+        "attempt {}, visit {} of run {} has started deployment {by}",
+        .origin.attempt, .origin.visit, .origin.run
+    )]
     OriginTaken { origin: Origin, by: DeploymentId },
     #[error("there is no message {0}")]
     NoMessage(u64),

@@ -33,6 +33,9 @@ pub use renew::{Renewal, Stale};
 pub use there::{Reach, ThereOrder};
 pub use view::{RunView, Waiting};
 
+/// A target, its run, and how far that is.
+pub type TargetRun = (ComputerId, RunId, TargetPhase);
+
 #[derive(Debug)]
 struct Plan {
     deployment: Deployment,
@@ -211,10 +214,7 @@ impl Giver {
 
     /// Every target of a deployment that is open here, with its run and how far that is; and how
     /// many warrants the deployment has.
-    pub fn targets(
-        &self,
-        deployment: DeploymentId,
-    ) -> Option<(Vec<(ComputerId, RunId, TargetPhase)>, usize)> {
+    pub fn targets(&self, deployment: DeploymentId) -> Option<(Vec<TargetRun>, usize)> {
         let plan = self.plans.get(&deployment)?;
         Some((plan.deployment.targets().collect(), plan.permits.len()))
     }
@@ -227,7 +227,7 @@ impl Giver {
 
     fn deploy(&mut self, new: NewDeployment, now: Timestamp) {
         let id = new.id;
-        let targets: Vec<(ComputerId, RunId, TargetPhase)> = new
+        let targets: Vec<TargetRun> = new
             .targets
             .iter()
             .map(|target| (target.computer, target.run, TargetPhase::Pending))

@@ -297,14 +297,7 @@ impl State {
 
     fn fold(&mut self, workflow: &Workflow, record: Record) {
         match record {
-            Record::Opened { place, at } => {
-                self.phase = Phase::Going;
-                self.began = Some(at);
-                if place == Place::Target {
-                    self.owner = Owner::Target(Epoch(0));
-                }
-                self.arrive_at_start(workflow);
-            }
+            Record::Opened { place, at } => self.open(workflow, place, at),
             Record::Began { visit, activity, by, at, until, deadline } => {
                 let run_as = self.take_arrival(&activity, by.as_ref()).flatten();
                 self.enter(visit, &activity, at);
@@ -365,6 +358,15 @@ impl State {
                 self.arrivals.clear();
             }
         }
+    }
+
+    fn open(&mut self, workflow: &Workflow, place: Place, at: Timestamp) {
+        self.phase = Phase::Going;
+        self.began = Some(at);
+        if place == Place::Target {
+            self.owner = Owner::Target(Epoch(0));
+        }
+        self.arrive_at_start(workflow);
     }
 
     fn change_hands(&mut self, record: Record) {

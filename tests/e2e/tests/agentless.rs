@@ -1,6 +1,7 @@
 //! Computers without agent, over a real SSH server on loopback addresses.
 //!
-//! Needs root, as SSH servers and users do; without it there is nothing to test with, which is said.
+//! Needs root, as SSH servers and users do; without it there is nothing to test with, which is
+//! said.
 
 use std::io::Write as _;
 use std::process::Stdio;

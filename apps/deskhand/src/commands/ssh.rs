@@ -1,4 +1,4 @@
-//! `deskhand ssh`: computers without agent - whose hosts' keys are trusted, and what is allowed. The
+//! `deskhand ssh`: computers without agent: whose hosts' keys are trusted, what is allowed. The
 //! way to one computer is part of `deskhand computer`.
 
 use std::process::ExitCode;

@@ -36,7 +36,8 @@ const VARIABLES: Parameter = parameter(
 pub(crate) const KINDS: &[Activity] = &[
     activity(
         "deployment",
-        "Starts a workflow: on the target of the run that starts the action unless others are named.",
+        "Starts a workflow: on the target of the run that starts the action unless others are \
+         named.",
         &[
             parameter("workflow", Shape::Text, Preset::Required, "The workflow's name."),
             parameter("computers", Shape::Texts, Preset::Nothing, "Computers by name or id."),

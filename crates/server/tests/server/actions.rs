@@ -82,7 +82,8 @@ async fn requests_carry_a_secret_that_nobody_is_told() {
     let listener = Listener::start(&[200, 404]).await;
     let url = format!("http://{}", listener.address);
     let source = format!(
-        "action: call\nhttp:\n  method: POST\n  url: \"{url}/x\"\n  query: {{ who: '{{{{ computer.name }}}} & co' }}\n  \
+        "action: call\nhttp:\n  method: POST\n  url: \"{url}/x\"\n  \
+         query: {{ who: '{{{{ computer.name }}}} & co' }}\n  \
          secret: token\n  body: hello\n"
     );
     assert_eq!(set(&house, &source).await["code"], "DH-A030");
@@ -106,9 +107,14 @@ async fn requests_carry_a_secret_that_nobody_is_told() {
 #[tokio::test]
 async fn a_workflow_is_started_once_and_waited_for_through_a_restart() {
     let (house, agent) = house().await;
-    apply(&house, "workflow: child\nstart: x\nvariables: { v: '' }\nactivities:\n  x: { execute: { command: [run, '{{ v }}'] }, on: { ok: done, error: no } }\n  done: { success: {} }\n  no: { failure: {} }\n").await;
+    let child = "workflow: child\nstart: x\nvariables: { v: '' }\nactivities:\n  \
+                 x: { execute: { command: [run, '{{ v }}'] }, on: { ok: done, error: no } }\n  \
+                 done: { success: {} }\n  no: { failure: {} }\n";
+    apply(&house, child).await;
     house.api.patch("/api/server", &json!({"max_targets": 1})).await;
-    set(&house, "action: nested\nparameters: { v: }\ndeployment: { workflow: child, variables: { v: '{{ v }}' } }\n").await;
+    let nested = "action: nested\nparameters: { v: }\n\
+                  deployment: { workflow: child, variables: { v: '{{ v }}' } }\n";
+    set(&house, nested).await;
     let parent = workflow("parent", "{ name: nested, parameters: { v: 7 }, wait: true }");
     let parent = house.deploy(&parent, &["pc-1"]).await;
     let children = async |house: &House| {

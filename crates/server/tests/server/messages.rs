@@ -77,7 +77,8 @@ async fn mail_goes_over_tls_signed_in_and_again_when_it_is_put_off() {
         let house = house().await;
         let mut server = MailServer::start(house.folder.path(), tls);
         assert_eq!(set_mail(&house, &server, tls).await, Value::Null);
-        let message = r#"{ channel: mail, to: "a@example.org; b@example.org", subject: "Grüße, later", text: "Zeile 1\nZeile 2: {{ computer.name }}" }"#;
+        let message = r#"{ channel: mail, to: "a@example.org; b@example.org",
+        subject: "Grüße, later", text: "Zeile 1\nZeile 2: {{ computer.name }}" }"#;
         let run = tell(&house, message).await;
         assert_eq!(run["run"]["outcome"], "success", "{tls}: {run}");
         let mail = server.next();

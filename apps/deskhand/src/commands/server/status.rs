@@ -62,10 +62,7 @@ fn show(status: &api::ServerStatus, json: bool) -> Result<()> {
             format!(
                 "{} believed, {} not, at {}",
                 status.signals.believed,
-                status.signals.unknown
-                    + status.signals.forged
-                    + status.signals.stale
-                    + status.signals.limited,
+                not_believed(&status.signals),
                 if status.detection.is_empty() { "no address" } else { &status.detection }
             ),
         ),
@@ -112,6 +109,10 @@ fn show(status: &api::ServerStatus, json: bool) -> Result<()> {
         output::line(format!("{:13}{}", "Error:", output::clean(&text)))?;
     }
     Ok(())
+}
+
+fn not_believed(signals: &api::Signals) -> u64 {
+    signals.unknown + signals.forged + signals.stale + signals.limited
 }
 
 /// What can be told of a server that does not answer.
