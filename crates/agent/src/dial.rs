@@ -285,7 +285,7 @@ impl Dialer {
                     return;
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

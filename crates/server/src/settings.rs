@@ -128,7 +128,7 @@ impl Settings {
     fn take(&mut self, text: &str, above: &str, table: &Table, found: &mut Vec<Wrong>) {
         for (name, item) in table.iter() {
             let full = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
-            let at = table.key(name).and_then(|key| key.span()).map_or(0, |span| span.start);
+            let at = table.key(name).and_then(toml_edit::Key::span).map_or(0, |span| span.start);
             let is_section = KEYS.iter().any(|key| key.name.starts_with(&format!("{full}.")));
             match (KEYS.iter().find(|key| key.name == full), item) {
                 (_, Item::Table(inner)) if is_section => self.take(text, &full, inner, found),

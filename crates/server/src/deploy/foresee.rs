@@ -59,7 +59,7 @@ pub async fn check_loops(hall: &Hall, workflow: &Workflow) -> Result<(), DeployE
     while let Some((way, workflow)) = ways.pop() {
         for name in next(hall, &workflow).await? {
             let is_on_way = way.iter().any(|before| before.to_lowercase() == name.to_lowercase());
-            let way = [way.as_slice(), &[name.clone()]].concat();
+            let way = [way.as_slice(), std::slice::from_ref(&name)].concat();
             if is_on_way {
                 return Err(DeployError::Loop(way));
             }

@@ -29,6 +29,7 @@ const CHUNKS_MAX: usize = 4;
 
 /// Who asks for content.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "one for each request, passed on the stack")]
 pub enum Caller {
     /// An agent, by the key that its connection proved.
     Agent(Peer),

@@ -175,7 +175,7 @@ pub async fn carry_out(hall: &Arc<Hall>, job: &Job, wish: &workflow::WakeOnLan) 
         Some(Ok(address)) => Some(address),
         None => None,
     };
-    let within = job.timeout.map_or(WITHIN, |limit| limit.as_duration());
+    let within = job.timeout.map_or(WITHIN, model::Span::as_duration);
     let within = within.saturating_sub(BEFORE_LIMIT).max(within / 2);
     let port = u16::try_from(wish.port).unwrap_or(wire::wake::WAKE_PORT);
     let wish = Wish { computer: job.computer, address, through: wish.through, port, within };

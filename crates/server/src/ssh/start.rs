@@ -368,10 +368,8 @@ async fn pump(
     let mut rest = String::new();
     while let Some(message) = from.wait().await {
         match message {
-            ChannelMsg::Data { data } => {
-                if pipe.write_all(&data).await.is_err() {
-                    return;
-                }
+            ChannelMsg::Data { data } if pipe.write_all(&data).await.is_err() => {
+                return;
             }
             ChannelMsg::ExtendedData { data, .. } => {
                 let text = String::from_utf8_lossy(&data);

@@ -52,7 +52,8 @@ async fn commands_run_on_the_server_with_parameters_as_words() {
     let kept = set(
         &house,
         "action: say\nparameters: { what:, how: softly }\n\
-         command: { command: [printf, '%s|%s|%s', '{{ what }}', '{{ how }}', '{{ computer.name }}'] }\n",
+         command:\n  command: [printf, '%s|%s|%s', '{{ what }}', '{{ how }}', \
+         '{{ computer.name }}']\n",
     )
     .await;
     assert_eq!(kept["kind"], "command", "{kept}");
