@@ -29,7 +29,7 @@ fn read(documents: &[Vec<u8>]) -> Vec<Signed> {
 
 fn key_files(house: &House) -> usize {
     let folder = house.folder.path().join("data/keys");
-    std::fs::read_dir(folder).map_or(0, |listed| listed.count())
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `deskhand server log`: the log files of a data folder, whether the server runs or not.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -111,7 +111,10 @@ pub async fn run(args: LogArgs, connection: &Connection, data: &Path) -> Result<
     lines.retain(|line| wanted.lets(line, &parsed(line)));
     let first = lines.len().saturating_sub(args.lines);
     lines[first..].iter().try_for_each(|line| show(line, args.json))?;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(LOOK).await;
         for line in follower.news()? {
             if wanted.lets(&line, &parsed(&line)) {
@@ -119,7 +122,6 @@ pub async fn run(args: LogArgs, connection: &Connection, data: &Path) -> Result<
             }
         }
     }
-    Ok(())
 }
 
 fn parsed(line: &str) -> Value {
@@ -127,7 +129,9 @@ fn parsed(line: &str) -> Value {
 }
 
 fn show(line: &str, json: bool) -> Result<()> {
-    Ok(if json { output::line(output::clean(line))? } else { output::line(readable(line))? })
+    let text = if json { output::clean(line).into_owned() } else { readable(line) };
+    output::line(text)?;
+    Ok(())
 }
 
 /// A line for people.
