@@ -16,6 +16,8 @@ pub const WINDOWS: &[&str] =
 pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd", "iproute2", "tcpdump", "wakeonlan"];
 /// What makes packages, and what tests of installing need.
 pub const DIST: &[&str] = &["dpkg", "wixl", "msitools", "curl", "wget", "systemd"];
+/// An SSH server of their own, for the tests of computers without agent.
+pub const SSH: &[&str] = &["openssh-server", "openssh-client", "sudo", "passwd"];
 
 /// The compiler that crates with C in them need.
 pub const BUILD: &[&str] = &["gcc", "libc6-dev"];

@@ -117,6 +117,7 @@ fn tests() -> Result<()> {
     install::packages(install::SERVICE, "judging the service")?;
     install::packages(install::TESTS, "the tests")?;
     install::packages(install::DIST, "packages")?;
+    install::packages(install::SSH, "the tests of computers without agent")?;
     process::run(cargo(["build", "--quiet", "--workspace", "--bins"]).args(locked()))?;
     let programs = place::target().join("debug");
     let test = |words: &[&str]| {

@@ -284,3 +284,43 @@ fn users_become_root_and_ways_lead_through_other_hosts() -> Result<()> {
     ensure!(jump.log().contains("Accepted publickey for root"), "{}", jump.log());
     until_clean(&sshd, &sshd.temp().display().to_string())
 }
+
+#[test]
+fn the_shipped_workflow_gives_computers_agents() -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let fleet = Fleet::new()?;
+    let sshd = Sshd::start(fleet.folder(), "127.0.0.67")?;
+    let (root, key) = (root_at(&sshd), sshd.user_key());
+    must(&fleet, &["ssh", "trust", &sshd.place()])?;
+    must(&fleet, &["ssh", "policy", "--idle", "1"])?;
+    add(&fleet, "bare", &["--ssh", &root, "--ssh-key", &key])?;
+    let agent = fleet.depot().join("deploy/agent");
+    std::fs::create_dir_all(&agent)?;
+    std::fs::copy(fleet::program("deskhand-agent"), agent.join("deskhand-agent"))?;
+    let answers = format!("[Install]\nToken={}\n", fleet.token(1)?);
+    std::fs::write(agent.join("agent.answers"), answers)?;
+    let (staging, state) = (fleet.folder().join("staging"), fleet.folder().join("state"));
+    let folder = format!("folder={}", staging.display());
+    // No service here: the machine that runs the test is not to have one afterwards.
+    let options = format!(
+        "options=--no-service --server {} --state {}",
+        fleet.agent_address(),
+        state.display()
+    );
+    let workflow = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mass-deploy/workflow.yaml");
+    let deploy = ["deploy", workflow, "--computer", "bare", "--follow", "--json"];
+    let result = fleet.json([&deploy[..], &["--var", &folder, "--var", &options]].concat())?;
+    ensure!(outcome(&result) == "success", "{result}\n{}", fleet.logs());
+    ensure!(!staging.exists(), "the folder it was installed from stays");
+    let computer = fleet.json(["computer", "show", "bare", "--json"])?;
+    ensure!(computer["agent"]["state"] == "enrolled", "{computer}");
+    let mut command = std::process::Command::new(fleet::program("deskhand-agent"));
+    command.args(["run", "--state"]).arg(&state);
+    let _agent = fleet::Child::start(command, &fleet.folder().join("agent.log"))?;
+    fleet.until_online(1)?;
+    let again = fleet.json([&deploy[..], &["--var", &folder, "--var", &options]].concat())?;
+    ensure!(again["runs"][0]["reason"] == "it has an agent already", "{again}");
+    until_clean(&sshd, &sshd.temp().display().to_string())
+}

@@ -31,8 +31,11 @@ pub async fn enroll(hall: &Hall, asked: Enroll, peer: Peer) -> Result<FromServer
     }
     let mut number = 1;
     loop {
-        let name = free_name(hall, &asked, &mut number).await?;
-        let (computer, writes) = rows_of(hall, &asked, &token, &name, peer)?;
+        let (name, record) = match expected(hall, &asked, number).await? {
+            Some(record) => (record.computer.name.clone(), Some(record)),
+            None => (free_name(hall, &asked, &mut number).await?, None),
+        };
+        let (computer, writes) = rows_of(hall, &asked, &token, (&name, record), peer)?;
         match hall.writer.submit(writes).await {
             Ok(()) => {
                 if let Ok(Some(row)) = hall.store.computer(computer).await {
@@ -91,6 +94,22 @@ async fn again(hall: &Hall, agent: &Agent) -> Result<FromServer, Refused> {
 }
 
 /// The name it asks for, its host's name, or one of these with a number.
+/// The computer on record that was asked for by name and has no agent yet; it is that one's.
+async fn expected(
+    hall: &Hall,
+    asked: &Enroll,
+    number: u32,
+) -> Result<Option<rows::Computer>, Refused> {
+    let name = cleaned(asked.name.trim());
+    if name.is_empty() || number > 1 {
+        return Ok(None);
+    }
+    let found = hall.store.computer_by_name(&name).await.map_err(|e| unreadable(&e))?;
+    let Some(record) = found.filter(|record| !record.computer.is_group) else { return Ok(None) };
+    let agent = hall.store.agent(record.computer.id).await.map_err(|e| unreadable(&e))?;
+    Ok(if agent.is_none() { Some(record) } else { None })
+}
+
 async fn free_name(hall: &Hall, asked: &Enroll, number: &mut u32) -> Result<String, Refused> {
     let host = asked.facts.get("host_name").map_or("computer", String::as_str);
     let wished = if asked.name.trim().is_empty() { host } else { asked.name.trim() };
@@ -111,23 +130,31 @@ fn rows_of(
     hall: &Hall,
     asked: &Enroll,
     token: &Token,
-    name: &str,
+    (name, record): (&str, Option<rows::Computer>),
     peer: Peer,
 ) -> Result<(ComputerId, Vec<Write>), Refused> {
     let instant = now();
-    let id = ComputerId::fresh(instant).map_err(|e| Refused::new("busy", e.to_string()))?;
+    let id = match &record {
+        Some(record) => record.computer.id,
+        None => ComputerId::fresh(instant).map_err(|e| Refused::new("busy", e.to_string()))?,
+    };
     let facts: Facts = sane(&asked.facts);
     let fact = |name: &str| facts.get(name).cloned().unwrap_or_default();
-    let computer = Computer {
+    let mut computer = Computer {
         id,
         name: name.to_owned(),
         host_name: fact("host_name"),
         os: fact("os"),
-        parent: None,
+        parent: record.as_ref().and_then(|record| record.computer.parent),
         is_group: false,
-        facts: facts.clone(),
+        facts: record.as_ref().map_or_else(Facts::new, |record| record.computer.facts.clone()),
     };
+    computer.facts.extend(facts);
     let created_by = format!("token {}", token.id);
+    let (made_by, made_at) = match record {
+        Some(record) => (record.created_by, record.created_at),
+        None => (created_by.clone(), instant),
+    };
     let agent = Agent {
         computer: id,
         signing_key: *peer.key.as_bytes(),
@@ -145,11 +172,7 @@ fn rows_of(
     let text = format!("{name} was enrolled from {}", peer.address);
     let writes = vec![
         Write::UseToken { id: token.id, at: instant },
-        Write::PutComputer(rows::Computer {
-            computer,
-            created_by: created_by.clone(),
-            created_at: instant,
-        }),
+        Write::PutComputer(rows::Computer { computer, created_by: made_by, created_at: made_at }),
         Write::PutAgent(agent),
         hall.event("enrolled", About::computer(id), &created_by, text),
     ];
