@@ -45,9 +45,21 @@ pub enum ConnectError {
 pub struct Connection {
     pub handle: Handle<Checker>,
     /// Ended after it.
-    pub _through: Vec<Handle<Checker>>,
+    through: Vec<Handle<Checker>>,
     /// For people: `user@host`.
     pub name: String,
+}
+
+impl Connection {
+    /// Says goodbye to every host on the way, the last one first. What still holds a channel would
+    /// keep the connection up otherwise.
+    pub async fn close(self) {
+        for handle in [self.handle].into_iter().chain(self.through.into_iter().rev()) {
+            let saying = handle.disconnect(russh::Disconnect::ByApplication, "", "en");
+            // One that is gone has heard enough.
+            let _gone = timeout(PATIENCE, saying).await;
+        }
+    }
 }
 
 /// Why a handshake failed.
@@ -137,7 +149,7 @@ pub async fn connect(hall: &Arc<Hall>, allowed: &Allowed) -> Result<Connection, 
     }
     let login = &allowed.way.login;
     let handle = through.pop().ok_or_else(|| reach(login, "there is no way to it"))?;
-    Ok(Connection { handle, _through: through, name: format!("{}@{}", login.user, login.host) })
+    Ok(Connection { handle, through, name: format!("{}@{}", login.user, login.host) })
 }
 
 /// The key that a host shows, without any log-in.

@@ -67,8 +67,12 @@ impl Session {
             Some((control, hello))
         };
         let greeted = timeout(HELLO_WITHIN, greeting).await.ok().flatten();
-        let (control, hello) = greeted.ok_or_else(|| failed("it said nothing"))?;
+        let Some((control, hello)) = greeted else {
+            connection.close().await;
+            return Err(failed("it said nothing"));
+        };
         let Ok(FromTemporary::Hello(hello)) = FromTemporary::decode(&hello) else {
+            connection.close().await;
             return Err(failed("it did not say who it is"));
         };
         let text = format!("an agent was started over SSH as {}", connection.name);
@@ -88,7 +92,7 @@ impl Session {
             drop(opener);
             let mut ended = ended;
             let _late = timeout(GOODBYE_WITHIN, ended.wait_for(|over| *over)).await;
-            drop(connection);
+            connection.close().await;
         });
         let sealing = SealingPublic::from_bytes(hello.sealing_key);
         Ok(Self { orders, way, boot_id: hello.boot_id.clone(), hello, sealing })

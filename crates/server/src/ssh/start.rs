@@ -64,38 +64,56 @@ struct System {
     kept: Vec<String>,
 }
 
+/// Starts the agent; a connection on which that fails is closed.
 pub async fn start(
     hall: &Hall,
     programs: &Arc<Programs>,
     connection: Connection,
     allowed: &Allowed,
 ) -> Result<Started, StartError> {
-    let name = connection.name.clone();
-    let system = look(&connection).await?;
+    let started = async {
+        let command = prepare(hall, programs, &connection, allowed).await?;
+        let password = password(hall, allowed, &connection.name).await?;
+        greet(&connection, &command, password).await
+    };
+    match started.await {
+        Ok((stream, ended)) => Ok(Started { connection, stream, ended }),
+        Err(error) => {
+            connection.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Copies the program where it is not; the command that starts it.
+async fn prepare(
+    hall: &Hall,
+    programs: &Arc<Programs>,
+    connection: &Connection,
+    allowed: &Allowed,
+) -> Result<String, StartError> {
+    let system = look(connection).await?;
     let (programs, held) = (programs.clone(), hall.programs.clone());
     let platform = system.platform.clone();
     let read = tokio::task::spawn_blocking(move || programs.get(&held, &platform)).await;
-    let program = read.map_err(|error| lost(&connection, error))??;
-    let is_windows = system.platform.starts_with("windows");
+    let program = read.map_err(|error| lost(connection, error))??;
     let becoming = becoming(allowed);
-    let command = if is_windows {
-        let folder = copy(&connection, &program, &commands::windows_copy(size(&program))).await?;
-        commands::windows_start(&folder, &program.hash).ok_or_else(|| StartError::Start {
-            name: name.clone(),
+    if system.platform.starts_with("windows") {
+        let folder = copy(connection, &program, &commands::windows_copy(size(&program))).await?;
+        return commands::windows_start(&folder, &program.hash).ok_or_else(|| StartError::Start {
+            name: connection.name.clone(),
             why: format!("the folder for temporary files, {folder}, has no short name"),
-        })?
-    } else if allowed.way.keep {
+        });
+    }
+    if allowed.way.keep {
         if !system.kept.contains(&program.hash) {
             let command = commands::copy_to_keep(size(&program), &program.hash);
-            copy(&connection, &program, &command).await?;
+            copy(connection, &program, &command).await?;
         }
-        commands::start(None, &program.hash, becoming)
-    } else {
-        let folder = copy(&connection, &program, &commands::copy(size(&program))).await?;
-        commands::start(Some(&folder), &program.hash, becoming)
-    };
-    let password = password(hall, allowed, &name).await?;
-    greet(connection, &command, password).await
+        return Ok(commands::start(None, &program.hash, becoming));
+    }
+    let folder = copy(connection, &program, &commands::copy(size(&program))).await?;
+    Ok(commands::start(Some(&folder), &program.hash, becoming))
 }
 
 fn size(program: &Program) -> u64 {
@@ -284,11 +302,11 @@ fn last_words(words: &Words) -> String {
 /// Starts the agent and exchanges greetings; a password goes where one is asked for and nowhere
 /// else.
 async fn greet(
-    connection: Connection,
+    connection: &Connection,
     command: &str,
     password: Option<Zeroizing<String>>,
-) -> Result<Started, StartError> {
-    let channel = execute(&connection, command).await?;
+) -> Result<(AgentStream, watch::Receiver<bool>), StartError> {
+    let channel = execute(connection, command).await?;
     let name = connection.name.clone();
     let (from, to) = channel.split();
     let mut input: Box<dyn AsyncWrite + Send + Unpin> = Box::new(to.make_writer());
@@ -339,8 +357,8 @@ async fn greet(
         input.write_all(temporary::SERVER_GREETING).await?;
         input.flush().await
     };
-    said.await.map_err(|error| lost(&connection, error))?;
-    Ok(Started { connection, stream: tokio::io::join(out, input), ended })
+    said.await.map_err(|error| lost(connection, error))?;
+    Ok((tokio::io::join(out, input), ended))
 }
 
 fn not_started(name: String, command: &str, error: &std::io::Error, words: &str) -> StartError {
