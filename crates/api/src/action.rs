@@ -33,6 +33,9 @@ pub struct ActionRun {
     /// By name or id.
     #[serde(default)]
     pub computers: Vec<String>,
+    /// Those that a query chooses as well.
+    #[serde(default)]
+    pub query: Option<String>,
     /// Wait for the end of a deployment that it starts.
     #[serde(default)]
     pub wait: bool,

@@ -11,8 +11,14 @@ use crate::Targets;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewSchedule {
     pub name: String,
-    /// The workflow, in its latest revision each time.
+    /// The workflow, in its latest revision each time; empty where an action is named.
+    #[serde(default)]
     pub workflow: String,
+    /// Instead of a workflow an action that starts one; `variables` are its parameters.
+    #[serde(default)]
+    pub action: Option<String>,
+    /// Those of the action when nobody is named.
+    #[serde(default)]
     pub targets: Targets,
     #[serde(default)]
     pub variables: BTreeMap<String, String>,

@@ -8,6 +8,8 @@ mod command;
 mod http;
 mod start;
 
+pub use start::by_schedule;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -40,6 +42,10 @@ pub enum ActionError {
     Damaged(String),
     #[error(transparent)]
     Parameters(#[from] ParameterError),
+    #[error("the action `{0}` starts no deployment, so no schedule can begin it")]
+    StartsNothing(String),
+    #[error("{0}")]
+    Start(String),
     #[error("the database could not be read")]
     Read(#[from] ReadError),
     #[error("the action could not be kept")]

@@ -15,6 +15,7 @@ use model::{DeploymentId, ParseSpanError, Span, Timestamp};
 use store::{CommitError, ReadError, Write, rows};
 use tokio::sync::{Mutex, Notify, watch};
 
+use crate::actions::{self, ActionError};
 use crate::clock::{Fresh, NoChance, now};
 use crate::core::chain;
 use crate::deploy::{Beside, deploy_beside};
@@ -318,6 +319,22 @@ async fn goes_on(hall: &Hall, state: &State) -> Result<bool, ScheduleError> {
     Ok(row.is_some_and(|row| row.status != deployment::Status::Ended.as_str()))
 }
 
+/// What a start deploys, as it stands now.
+pub async fn wish(hall: &Hall, spec: &api::NewSchedule) -> Result<api::NewDeployment, ActionError> {
+    let Some(action) = &spec.action else {
+        return Ok(api::NewDeployment {
+            workflow: Some(spec.workflow.clone()),
+            revision: None,
+            source: None,
+            targets: spec.targets.clone(),
+            variables: spec.variables.clone(),
+            start: None,
+            stop: None,
+        });
+    };
+    actions::by_schedule(hall, action, &spec.variables, &spec.targets).await
+}
+
 /// Makes the deployment, and says so in the same transaction; or says why not.
 async fn begin(
     hall: &Arc<Hall>,
@@ -329,25 +346,22 @@ async fn begin(
     let instant = now();
     let id = DeploymentId::fresh(instant)?;
     let stop = plan.stop_after.map(|after| (instant + after).as_millis());
-    let asked = api::NewDeployment {
-        workflow: Some(plan.spec.workflow.clone()),
-        revision: None,
-        source: None,
-        targets: plan.spec.targets.clone(),
-        variables: plan.spec.variables.clone(),
-        start: None,
-        stop,
-    };
     let mut made = state.clone();
     made.started(due, instant, id);
     let beside = Beside { id: Some(id), writes: vec![made.write(&plan.spec.name)?], origin: None };
-    match deploy_beside(hall, asked, by, beside).await {
-        Ok(_) => {
+    let done = match wish(hall, &plan.spec).await {
+        Ok(asked) => {
+            let asked = api::NewDeployment { stop, ..asked };
+            deploy_beside(hall, asked, by, beside).await.map(drop).map_err(|error| chain(&error))
+        }
+        Err(error) => Err(chain(&error)),
+    };
+    match done {
+        Ok(()) => {
             *state = made;
             hall.changes.schedule(&plan.spec.name);
         }
-        Err(error) => {
-            let text = chain(&error);
+        Err(text) => {
             tracing::warn!(schedule = plan.spec.name, "{text}");
             state.note(due, instant, format!("nothing was deployed: {text}"));
             keep(hall, plan, state).await?;

@@ -49,6 +49,9 @@ enum Action {
         /// For these computers, by name or id
         #[arg(long, num_args = 1.., value_name = "NAME")]
         computer: Vec<String>,
+        /// For those that a query chooses: `os = 'windows'`
+        #[arg(long = "where", value_name = "QUERY")]
+        query: Option<String>,
         /// Wait for the end of the deployment that it starts
         #[arg(long)]
         wait: bool,
@@ -72,9 +75,9 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             let action = connection.client()?.action(&name).await?;
             if json { output::json(&action)? } else { output::text(&action.source)? }
         }
-        Action::Run { name, param, computer, wait, json } => {
+        Action::Run { name, param, computer, query, wait, json } => {
             let parameters = param.into_iter().collect();
-            let asked = api::ActionRun { parameters, computers: computer, wait };
+            let asked = api::ActionRun { parameters, computers: computer, query, wait };
             let results = connection.client()?.run_action(&name, &asked).await?;
             return told(&results, json);
         }

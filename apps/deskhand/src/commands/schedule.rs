@@ -59,8 +59,11 @@ enum Action {
 struct Add {
     name: String,
     /// A workflow on the server; its latest revision each time
+    #[arg(long, required_unless_present = "action", conflicts_with = "action")]
+    workflow: Option<String>,
+    /// Or an action that starts one, with its own targets unless others are given
     #[arg(long)]
-    workflow: String,
+    action: Option<String>,
     /// When: `minute hour day month weekday`, with seconds before if there are six
     #[arg(long, required_unless_present = "every", conflicts_with = "every")]
     cron: Option<String>,
@@ -79,7 +82,7 @@ struct Add {
     /// Groups by name, with all below them at each start
     #[arg(long, num_args = 1.., value_name = "NAME")]
     group: Vec<String>,
-    /// A value for a variable of the workflow
+    /// A value for a variable of the workflow, or for a parameter of the action
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     var: Vec<(String, String)>,
     /// Begin nothing before
@@ -142,14 +145,16 @@ async fn order(client: &Client, name: &str, order: &str) -> Result<()> {
 
 impl Add {
     fn wish(self) -> Result<NewSchedule> {
-        if self.to.is_none() && self.computer.is_empty() && self.group.is_empty() {
+        let is_for_nobody = self.to.is_none() && self.computer.is_empty() && self.group.is_empty();
+        if is_for_nobody && self.action.is_none() {
             let hint = "--to QUERY, --to everybody, --computer NAME... or --group NAME...";
             return Err(Trouble::usage("who gets it? no targets were given", hint).into());
         }
         let everybody = self.to.as_deref() == Some(EVERYBODY);
         Ok(NewSchedule {
             name: self.name,
-            workflow: self.workflow,
+            workflow: self.workflow.unwrap_or_default(),
+            action: self.action,
             targets: Targets {
                 computers: self.computer,
                 groups: self.group,
@@ -194,7 +199,7 @@ fn list(schedules: &[Schedule], json: bool) -> Result<()> {
     if json {
         return output::json(&schedules);
     }
-    let mut table = Table::new(&["NAME", "WORKFLOW", "WHEN", "NEXT", "LAST", "RESULT"]);
+    let mut table = Table::new(&["NAME", "BEGINS", "WHEN", "NEXT", "LAST", "RESULT"]);
     for Schedule { schedule, next, history, .. } in schedules {
         let next = match next.first() {
             _ if schedule.is_paused => "paused".to_owned(),
@@ -204,7 +209,7 @@ fn list(schedules: &[Schedule], json: bool) -> Result<()> {
         let last = history.last();
         table.row([
             schedule.name.as_str().into(),
-            schedule.workflow.as_str().into(),
+            begins(schedule).into(),
             when_told(schedule).into(),
             next.into(),
             last.map(|start| output::stamp(start.at)).unwrap_or_default().into(),
@@ -214,6 +219,13 @@ fn list(schedules: &[Schedule], json: bool) -> Result<()> {
     super::print_or_note(&table, "no schedules; `deskhand schedule add` makes one")
 }
 
+fn begins(schedule: &NewSchedule) -> String {
+    match &schedule.action {
+        Some(action) => format!("action {action}"),
+        None => schedule.workflow.clone(),
+    }
+}
+
 fn show(told: &Schedule, json: bool) -> Result<()> {
     if json {
         return output::json(told);
@@ -221,7 +233,7 @@ fn show(told: &Schedule, json: bool) -> Result<()> {
     let Schedule { schedule, changed_by, changed_at, next, queued, history } = told;
     let mut lines = vec![
         ("Name", schedule.name.clone()),
-        ("Workflow", schedule.workflow.clone()),
+        ("Begins", begins(schedule)),
         ("Targets", targets(&schedule.targets)),
         ("When", when_told(schedule)),
         ("Overlap", schedule.overlap.clone()),

@@ -4,14 +4,15 @@
 //! for again, after a crash, it is found there and not made twice. Workflows that would start each
 //! other without end are refused by the chain of those rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{DeploymentId, Outcome};
 use store::ReadError;
 use store::rows::Deployment;
-use workflow::{Context, Event, Report, Start, Template};
+use workflow::{Context, Does, Event, Report, Start, Template};
 
-use super::{Call, report};
+use super::{ActionError, Call, find, report};
 use crate::core::chain;
 use crate::deploy::{self, Beside};
 use crate::effects::text;
@@ -67,19 +68,7 @@ async fn begun(
         let chain = ancestry(hall, parent).await.map_err(|error| chain(&error))?;
         check_chain(&chain, &workflow)?;
     }
-    let asked = api::NewDeployment {
-        workflow: Some(workflow),
-        targets: targets(call, start, context)?,
-        variables: start
-            .variables
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), text(value, context)?)))
-            .collect::<Result<_, String>>()?,
-        revision: None,
-        source: None,
-        start: None,
-        stop: None,
-    };
+    let asked = asked(start, context, targets(call, start, context)?)?;
     let beside = Beside { origin: call.origin, ..Beside::default() };
     let made = deploy::deploy_beside(hall, asked, &call.by, beside)
         .await
@@ -87,22 +76,64 @@ async fn begun(
     made.deployment.id.parse().map_err(|_| "the deployment has no id".to_owned())
 }
 
+/// What a schedule begins when it names an action instead of a workflow.
+pub async fn by_schedule(
+    hall: &Hall,
+    name: &str,
+    parameters: &BTreeMap<String, String>,
+    targets: &api::Targets,
+) -> Result<api::NewDeployment, ActionError> {
+    let kept = find(hall, name).await?;
+    let Does::Deployment(start) = &kept.action.does else {
+        return Err(ActionError::StartsNothing(kept.action.name));
+    };
+    let context = kept.action.context(&Context::default(), parameters.clone())?;
+    let named = match targets == &api::Targets::default() {
+        true => own_targets(start, &context).map_err(ActionError::Start)?,
+        false => targets.clone(),
+    };
+    asked(start, &context, named).map_err(ActionError::Start)
+}
+
+fn asked(
+    start: &Start,
+    context: &Context,
+    targets: api::Targets,
+) -> Result<api::NewDeployment, String> {
+    let variables = start.variables.iter();
+    let variables = variables.map(|(name, value)| Ok((name.clone(), text(value, context)?)));
+    Ok(api::NewDeployment {
+        workflow: Some(text(&start.workflow, context)?),
+        targets,
+        variables: variables.collect::<Result<_, String>>()?,
+        revision: None,
+        source: None,
+        start: None,
+        stop: None,
+    })
+}
+
 fn targets(call: &Call, start: &Start, context: &Context) -> Result<api::Targets, String> {
+    let mut targets = own_targets(start, context)?;
+    if targets == api::Targets::default() {
+        targets.computers = call.targets.iter().map(ToString::to_string).collect();
+    }
+    Ok(targets)
+}
+
+/// Whom the action itself names.
+fn own_targets(start: &Start, context: &Context) -> Result<api::Targets, String> {
     let names = |templates: &[Template]| {
         let names = templates.iter().map(|name| text(name, context));
         names.collect::<Result<Vec<_>, _>>()
     };
-    let mut targets = api::Targets {
+    Ok(api::Targets {
         computers: names(&start.computers)?,
         groups: names(&start.groups)?,
         everybody: start.everybody,
         query: start.query.as_ref().map(|query| text(query, context)).transpose()?,
         ..api::Targets::default()
-    };
-    if targets == api::Targets::default() {
-        targets.computers = call.targets.iter().map(ToString::to_string).collect();
-    }
-    Ok(targets)
+    })
 }
 
 /// The names of the workflows that led to this deployment, its own last.

@@ -74,6 +74,18 @@ pub async fn run(
     for name in &asked.computers {
         computers.push(fleet::find(&hall, name).await?.computer);
     }
+    if let Some(query) = &asked.query {
+        let chosen = crate::fleet::choose(&hall, &format::parse_query(query)?).await?;
+        let is_new = |id| computers.iter().all(|known| known.id != id);
+        let more: Vec<_> =
+            chosen.into_iter().map(|row| row.computer).filter(|found| is_new(found.id)).collect();
+        computers.extend(more);
+        if computers.is_empty() {
+            let hint = "`deskhand computer list --where QUERY` shows whom it chooses";
+            let text = "no computer on record meets the query".to_owned();
+            return Err(Failure::new(Code::Request, text, hint));
+        }
+    }
     let text = format!("action {} was started", kept.action.name);
     hall.writer.submit(vec![hall.event("action", About::NOTHING, ADMIN, text)]).await?;
     let is_one = matches!(kept.action.does, Does::Deployment(_)) || computers.is_empty();
@@ -167,7 +179,9 @@ impl From<ActionError> for Failure {
                 });
                 Self::new(Code::Action, text, "").with(findings)
             }
-            ActionError::Damaged(_) => Self::new(Code::Action, text, ""),
+            ActionError::Damaged(_) | ActionError::StartsNothing(_) | ActionError::Start(_) => {
+                Self::new(Code::Action, text, "")
+            }
             ActionError::Parameters(_) => {
                 Self::new(Code::Action, text, "`deskhand action show NAME` lists its parameters")
             }

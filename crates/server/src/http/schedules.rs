@@ -129,13 +129,18 @@ async fn put(hall: &Hall, asked: api::NewSchedule) -> Answer<api::Schedule> {
         let hint = "1 to 128 characters, no `/` and no control characters";
         return Err(Failure::new(Code::Request, text, hint));
     }
-    let workflow = hall.store.workflow(&asked.workflow, None).await?;
-    if workflow.is_none() {
+    if asked.action.is_some() != asked.workflow.is_empty() {
+        let text = "a schedule names a workflow or an action".to_owned();
+        return Err(Failure::new(Code::Request, text, "name one of them"));
+    }
+    let wish = schedules::wish(hall, &asked).await?;
+    let workflow = wish.workflow.unwrap_or_default();
+    if hall.store.workflow(&workflow, None).await?.is_none() {
         let hint = "`deskhand workflow apply FILE` keeps one, `deskhand workflow list` shows all";
-        let text = format!("there is no workflow `{}`", asked.workflow);
+        let text = format!("there is no workflow `{workflow}`");
         return Err(Failure::new(Code::NotFound, text, hint));
     }
-    deploy::check_targets(hall, &asked.targets).await?;
+    deploy::check_targets(hall, &wish.targets).await?;
     schedules::put(hall, asked, ADMIN).await?;
     let (document, plan) = find(hall, &name).await?;
     view(hall, document, &plan, NEXT).await

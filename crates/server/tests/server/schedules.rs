@@ -104,6 +104,31 @@ async fn a_schedule_deploys_now_to_those_that_its_query_chooses_now() {
 }
 
 #[tokio::test]
+async fn a_schedule_begins_an_action_for_whom_that_names() {
+    let house = House::new().await;
+    keep_workflow(&house).await;
+    let source = "action: patch\ndeployment: { workflow: one command, query: \"os = 'linux'\" }\n";
+    house.api.post("/api/actions", &json!({"source": source})).await;
+    let say = json!({"source": "action: say\ncommand: { command: [printf, x] }\n"});
+    house.api.post("/api/actions", &say).await;
+    let named = |action: &str| json!({"name": "patches", "action": action, "cron": "0 0 1 1 *"});
+    let wrong = house.api.post("/api/schedules", &named("say")).await;
+    assert!(wrong["message"].as_str().unwrap().contains("starts no deployment"), "{wrong}");
+    assert_eq!(house.api.post("/api/schedules", &named("none")).await["code"], "DH-A002");
+    let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
+    house.api.post("/api/schedules", &named("patch")).await;
+    let begun = house.api.post("/api/schedules/patches/run", &Value::Null).await;
+    robot.until_forgotten().await;
+    let detail = house.ended(begun["history"][0]["deployment"].as_str().unwrap()).await;
+    assert_eq!(detail["deployment"]["counts"], json!({"success": 1}), "{begun}");
+    let asked = json!({"query": "name = 'pc1'", "wait": false});
+    let run = house.api.post("/api/actions/say/run", &asked).await;
+    assert_eq!(run["items"][0]["computer"], "pc1", "{run}");
+    let nobody = json!({"query": "name = 'pc9'"});
+    assert_eq!(house.api.post("/api/actions/say/run", &nobody).await["code"], "DH-A003");
+}
+
+#[tokio::test]
 async fn intervals_begin_by_themselves_and_skip_while_the_former_goes_on() {
     let house = House::new().await;
     keep_workflow(&house).await;
