@@ -118,11 +118,17 @@ fn own_folder(folder: PathBuf) -> Result<PathBuf, FolderError> {
 fn make_private(below: &Path) -> io::Result<PathBuf> {
     let name: [u8; 8] = crate::clock::random().map_err(io::Error::other)?;
     let folder = below.join(format!("{PREFIX}{}", hex::encode(name)));
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder)?;
+    create_private(&folder)?;
     Ok(folder)
+}
+
+/// For its owner alone; on Windows a folder below the user's own is that already.
+fn create_private(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+        .create(folder);
+    #[cfg(not(unix))]
+    std::fs::create_dir(folder)
 }
 
 /// Removes the folders; what cannot be is said, and on Windows left to a helper.
