@@ -24,7 +24,6 @@ fn wrong_usage_is_exit_code_2_on_standard_error() {
     for args in [
         &["nonsense"][..],
         &["deploy"],
-        &["deploy", "x", "--to", "nobody"],
         &["deploy", "x"],
         &["deploy", "x", "--to", "everybody", "--start", "tomorrow"],
         &["deploy", "x", "--to", "everybody", "--var", "novalue"],

@@ -31,7 +31,7 @@ fn answered(bytes: &'static [u8]) -> Came {
     });
     let came = ask(&address);
     let request = server.join().unwrap().to_lowercase();
-    assert!(request.starts_with("get /api/server http/1.1\r\n"), "{request}");
+    assert!(request.starts_with("get /api/server/status http/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: bearer secret\r\n"), "{request}");
     assert_eq!((came.code, came.out.as_str()), (Some(1), ""));
     came

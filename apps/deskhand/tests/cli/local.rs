@@ -92,7 +92,7 @@ fn activities_of_later_versions_are_refused_before_the_start() {
     let files = Files::new();
     let workflow = files.workflow(
         "  a: { execute: { command: touch made, folder: / }, on: { ok: b, error: done } }\n  \
-         b: { registry: {}, on: { ok: done, error: done } }\n",
+         b: { application: {}, on: { ok: done, error: done } }\n",
     );
     let came = deskhand(["run", &workflow, "--root", &files.at("root")]);
     assert_eq!(came.code, Some(1));

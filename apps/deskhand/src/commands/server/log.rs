@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn lines_are_chosen_and_followed_over_files() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Rotating::open(folder.path(), 200, 4).unwrap();
+        let mut log = Rotating::open(folder.path(), 200, 8).unwrap();
         let line = |at: i64, level: &str, text: &str| {
             format!(
                 "{{\"at\":{at},\"level\":\"{level}\",\"target\":\"server::core\",\"text\":\"{text}\"}}\n"
