@@ -5,7 +5,11 @@ use client::Client;
 
 use crate::output::{self, Cell, Table};
 
+/// What can be set; one of it is needed.
+const CHANGES: [&str; 6] = ["name", "presence", "detection", "max_targets", "depot", "default"];
+
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(CHANGES))]
 pub struct SetArgs {
     /// The server, by name or id [default: the one that answers]
     server: Option<String>,
