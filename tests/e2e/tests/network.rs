@@ -154,7 +154,7 @@ impl Site {
     fn record(&self, at: &str, file: &Path, filter: &str) -> Result<Child> {
         let mut command = self.domain.command(at, "tcpdump");
         command.args(["-i", "eth0", "-c", "1", "-U", "-w"]).arg(file).arg(filter);
-        let recording = Child::start(command, &self.path("tcpdump.log"))?;
+        let recording = Child::start(command, &file.with_extension("log"))?;
         until("tcpdump to listen", || recording.log().contains("listening on").then_some(()))?;
         Ok(recording)
     }
@@ -216,6 +216,11 @@ fn a_sleeping_machine_is_woken_by_the_server_and_by_its_neighbour() -> Result<()
     let judged = judge.args(["-i", "10.77.0.255", MAC]).output();
     match judged {
         Ok(output) if output.status.success() => {
+            // What records says so a little before it does.
+            until("the other program's packet", || {
+                judge.output().ok()?;
+                packet(&file).ok()
+            })?;
             recording.finish()?;
             ensure!(Some(packet(&file)?) == wanted, "another packet than wakeonlan's");
         }
