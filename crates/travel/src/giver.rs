@@ -88,6 +88,38 @@ struct Given {
     changed: Timestamp,
 }
 
+impl Given {
+    /// A run that has not begun.
+    fn new(
+        deployment: DeploymentId,
+        warrant: usize,
+        index: u32,
+        target: NewTarget,
+        run: Run,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            deployment,
+            computer: target.computer,
+            warrant,
+            index,
+            leaf: target.leaf,
+            reach: target.reach,
+            chain: Chain::new(target.run),
+            run,
+            frames: Vec::new(),
+            returned: None,
+            leaves_in: None,
+            held: None,
+            wanted: Vec::new(),
+            takes_slot: false,
+            diverged: None,
+            is_replaced: false,
+            changed: now,
+        }
+    }
+}
+
 /// An agent that is connected.
 #[derive(Debug, Clone, Copy)]
 struct Link {
@@ -251,26 +283,7 @@ impl Giver {
             let base = base_context(id, &permit, &plan.variables, &target.leaf, target.reach);
             let (place, workflow) = (target.reach.place(), permit.workflow.clone());
             let Ok(run) = Run::open(target.run, place, workflow, base, []) else { continue };
-            let given = Given {
-                deployment: id,
-                computer: target.computer,
-                warrant: 0,
-                index,
-                leaf: target.leaf,
-                reach: target.reach,
-                run,
-                chain: Chain::new(target.run),
-                frames: Vec::new(),
-                returned: None,
-                leaves_in: None,
-                held: None,
-                wanted: Vec::new(),
-                takes_slot: false,
-                diverged: None,
-                is_replaced: false,
-                changed: now,
-            };
-            self.keep(target.run, given);
+            self.keep(target.run, Given::new(id, 0, index, target, run, now));
         }
         plan.permits.push(permit);
         self.plans.insert(id, plan);

@@ -183,10 +183,8 @@ impl Giver {
                 (_, Some(Some(report))) => self.effect_ended(effect, report.clone(), now),
                 (Some(_), Some(None)) => {}
                 (Some(activity), None) if is_redone => {
-                    self.effects.remove(&effect);
                     let (workflow, context) =
                         (given.run.workflow().clone(), Box::new(given.run.context()));
-                    self.effects.insert(effect, Effect::Begun);
                     self.orders.push_back(GiverOrder::Begin {
                         effect,
                         activity,

@@ -106,25 +106,6 @@ impl Giver {
         let workflow = permit.workflow.clone();
         let run = Run::open(target.run, target.reach.place(), workflow, base, []);
         let Ok(run) = run else { return };
-        let given = Given {
-            deployment: id,
-            computer: target.computer,
-            warrant,
-            index,
-            leaf: target.leaf,
-            reach: target.reach,
-            run,
-            chain: Chain::new(target.run),
-            frames: Vec::new(),
-            returned: None,
-            leaves_in: None,
-            held: None,
-            wanted: Vec::new(),
-            takes_slot: false,
-            diverged: None,
-            is_replaced: false,
-            changed: now,
-        };
-        self.keep(target.run, given);
+        self.keep(target.run, Given::new(id, warrant, index, target, run, now));
     }
 }

@@ -61,15 +61,7 @@ impl Taker {
             secrets: give.secrets,
         };
         let mut chain = Chain::new(give.run);
-        let mut records = Vec::new();
-        for frame in &give.frames {
-            let (record, length) =
-                chain.read(frame).map_err(|error| format!("its journal: {error}"))?;
-            if length != frame.len() {
-                return Err("its journal: bytes are left over".into());
-            }
-            records.push(record);
-        }
+        let records = read(&mut chain, &give.frames)?;
         let base = self.context(&workflow, &package, granted.told().clone());
         let mut run = Run::open(give.run, Place::Target, workflow, base, records)
             .map_err(|error| format!("its journal: {error}"))?;
@@ -110,12 +102,7 @@ impl Taker {
         }
         let (mut run, mut chain) = (held.run.clone(), held.chain);
         let new = give.frames[known.len()..].to_vec();
-        for frame in &new {
-            let (record, length) =
-                chain.read(frame).map_err(|error| format!("its journal: {error}"))?;
-            if length != frame.len() {
-                return Err("its journal: bytes are left over".into());
-            }
+        for record in read(&mut chain, &new)? {
             run.adopt(&record).map_err(|error| format!("its journal: {error}"))?;
         }
         if run.state().owner() != Owner::Giving(give.epoch) {
@@ -179,4 +166,17 @@ impl Taker {
             ..Context::default()
         }
     }
+}
+
+/// The records of frames that follow `chain`.
+fn read(chain: &mut Chain, frames: &[Vec<u8>]) -> Result<Vec<Record>, String> {
+    let record = |frame: &Vec<u8>| {
+        let (record, length) =
+            chain.read(frame).map_err(|error| format!("its journal: {error}"))?;
+        match length == frame.len() {
+            true => Ok(record),
+            false => Err("its journal: bytes are left over".to_owned()),
+        }
+    };
+    frames.iter().map(record).collect()
 }
