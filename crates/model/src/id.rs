@@ -73,6 +73,10 @@ id!(
     ServerId
 );
 id!(
+    /// An application, whatever its version: the GUID of its document.
+    ApplicationId
+);
+id!(
     /// An enrolment token.
     TokenId
 );

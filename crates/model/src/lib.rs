@@ -16,6 +16,6 @@ mod time;
 pub use address::{Address, Addresses, ParseAddressError};
 pub use digest::{Digest, ParseDigestError};
 pub use fleet::{Computer, Facts};
-pub use id::{ComputerId, DeploymentId, ParseIdError, RunId, ServerId, TokenId};
+pub use id::{ApplicationId, ComputerId, DeploymentId, ParseIdError, RunId, ServerId, TokenId};
 pub use outcome::Outcome;
 pub use time::{ParseSpanError, Span, Timestamp};

@@ -1,0 +1,14 @@
+//! What a machine should have: the application as data, the plan that leads there, what undoes it.
+//!
+//! Owns the document ([`Application`]), the meaning of every item, and the plan as a value. Pure:
+//! what is on the machine is asked through [`Survey`], what the application brings through
+//! [`Source`]; instants, users and chance are arguments. Nothing here changes a machine: a plan's
+//! changes are carried out by `machine`, all or none of them.
+
+mod document;
+mod plan;
+mod survey;
+
+pub use document::*;
+pub use plan::*;
+pub use survey::*;

@@ -1,0 +1,257 @@
+//! The plan: what is, what will be, what is left alone and why (BX-01).
+//!
+//! Its changes are a list of simple acts in their order, one for each thing that is changed,
+//! however many items had a part in it. `machine` carries out all of them or none.
+
+use std::sync::Arc;
+
+use model::registry::{Data, Key};
+use model::{ApplicationId, Digest};
+
+/// Whose part of an application: what belongs to the machine, or what belongs to one user.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    Machine,
+    /// By the name the system knows them by.
+    User(String),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub application: ApplicationId,
+    pub version: u16,
+    pub part: Part,
+    /// In the order of the document.
+    pub items: Vec<Planned>,
+    /// In the order they are carried out.
+    pub changes: Vec<Change>,
+    pub findings: Vec<Finding>,
+    /// Why a restart is needed afterwards, as far as can be told before.
+    pub reboot: Vec<String>,
+    /// What this application will answer for once the changes are made.
+    pub owns: Vec<Owned>,
+}
+
+impl Plan {
+    /// Bytes that come from the source.
+    pub fn bytes(&self) -> u64 {
+        self.changes.iter().map(Change::bytes_from_source).sum()
+    }
+
+    /// Something in it forbids that it is carried out.
+    pub fn is_refused(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    Shortcuts,
+    Registry,
+    Files,
+    Ini,
+    Text,
+}
+
+/// One item and what becomes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    pub group: Group,
+    /// Its place in the document's list, from 0; of what is in a file, that and its own place.
+    pub place: (usize, Option<usize>),
+    /// With macros expanded: a path, a key and value, a file with section and name.
+    pub target: String,
+    /// The rule's word, as the document writes it.
+    pub rule: &'static str,
+    pub outcome: Outcome,
+    /// Of [`Plan::changes`], those that serve this item.
+    pub changes: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is as it should be.
+    InPlace,
+    /// In words for people, each of one line.
+    Changed { before: String, after: String },
+    /// Left alone, and why.
+    Skipped { why: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// What somebody should know before it is carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// A code of `docs/errors`.
+    pub code: &'static str,
+    pub group: Option<Group>,
+    pub place: Option<(usize, Option<usize>)>,
+    pub message: String,
+}
+
+/// One simple act. What a path was before is compared before it is touched: an act never
+/// overwrites what the plan did not see.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Made or replaced whole; a link is replaced, not followed.
+    WriteFile {
+        path: String,
+        before: Before,
+        content: Content,
+        meta: Meta,
+    },
+    /// A file or a link.
+    RemoveFile {
+        path: String,
+        before: Before,
+    },
+    /// Its parent is there by then.
+    CreateFolder {
+        path: String,
+    },
+    /// Empty by then.
+    RemoveFolder {
+        path: String,
+    },
+    /// Its parent is there by then.
+    CreateKey {
+        key: Key,
+    },
+    /// With no key below it by then; values go with it.
+    DeleteKey {
+        key: Key,
+    },
+    SetValue {
+        key: Key,
+        name: String,
+        before: Option<Data>,
+        data: Data,
+    },
+    DeleteValue {
+        key: Key,
+        name: String,
+        before: Data,
+    },
+}
+
+impl Change {
+    fn bytes_from_source(&self) -> u64 {
+        match self {
+            Self::WriteFile { content: Content::Source { size, .. }, .. } => *size,
+            _ => 0,
+        }
+    }
+}
+
+/// What stood there when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before {
+    Absent,
+    File { size: u64, mtime_ns: i64 },
+    Link { target: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Bytes(Arc<[u8]>),
+    /// A file of the [`crate::Source`].
+    Source {
+        path: String,
+        digest: Digest,
+        size: u64,
+    },
+}
+
+/// Of a file that is written. What is not given is kept from the file it replaces (owner and rights
+/// are then kept too), else is what the system gives to new files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Meta {
+    pub mode: Option<u32>,
+    pub mtime_ns: Option<i64>,
+}
+
+/// One thing that an application answers for: what it was before, what it is by the application.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Owned {
+    File {
+        path: String,
+        prior: Prior,
+        ours: Digest,
+        shared: bool,
+    },
+    /// Removed by the application.
+    Removed {
+        path: String,
+        prior: Prior,
+    },
+    Folder {
+        path: String,
+    },
+    RemovedFolder {
+        path: String,
+    },
+    Key {
+        key: Key,
+    },
+    RemovedKey {
+        key: Key,
+    },
+    Value {
+        key: Key,
+        name: String,
+        prior: Option<Data>,
+        ours: Option<Data>,
+    },
+    /// All values of that name in that section, in order.
+    Ini {
+        path: String,
+        section: String,
+        name: String,
+        prior: Vec<String>,
+        ours: Vec<String>,
+    },
+    /// A text file as a whole; `added` are the lines that were not there.
+    Text {
+        path: String,
+        prior: Prior,
+        ours: Digest,
+        added: Vec<String>,
+    },
+}
+
+/// What stood at a path before the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prior {
+    Absent,
+    /// What the change with this number replaced; after it was carried out, [`Self::Kept`].
+    Change(usize),
+    Kept(Kept),
+}
+
+/// The content and whatever belongs to a file, kept by `machine`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub digest: Digest,
+    pub size: u64,
+    pub mode: u32,
+    pub mtime_ns: i64,
+    /// A link, whose target the content is.
+    pub is_link: bool,
+}
+
+/// Which of the items of a document are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// All: for the first time, a larger version, another id, or by order.
+    Distribute,
+    /// Those that are distributed each time.
+    Again,
+    /// All that are on record, to be told or repaired where they differ (BX-02).
+    Verify,
+}
