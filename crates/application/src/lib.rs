@@ -6,7 +6,9 @@
 //! changes are carried out by `machine`, all or none of them.
 
 mod document;
+pub mod keeper;
 mod plan;
+pub mod schedule;
 mod survey;
 
 pub use document::*;

@@ -1,0 +1,188 @@
+use super::*;
+use crate::PreInstall;
+
+fn id(n: u8) -> ApplicationId {
+    ApplicationId::from_bytes([n; 16])
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1_000)
+}
+
+fn wish(n: u8) -> Wish {
+    Wish {
+        application: id(n),
+        version: 1,
+        pre_install: PreInstall::AsSoonAsAssociated,
+        users: Users::Everyone,
+        always: false,
+        needs: Vec::new(),
+        verify: None,
+    }
+}
+
+fn held(n: u8, part: Part) -> Held {
+    Held {
+        application: id(n),
+        part,
+        version: 1,
+        verified_at: at(0),
+        drift: 0,
+        uninstall_when_unassociated: false,
+    }
+}
+
+fn keeper(held: Vec<Held>, users: &[&str]) -> Keeper {
+    let users = users.iter().map(|user| (*user).to_owned()).collect();
+    Keeper::open(ComputerId::from_bytes([9; 16]), TimeZone::UTC, held, users)
+}
+
+fn user(name: &str) -> Part {
+    Part::User(name.to_owned())
+}
+
+fn distribute(n: u8, part: Part) -> Option<Order> {
+    Some(Order::Distribute { application: id(n), part })
+}
+
+fn done(keeper: &mut Keeper, n: u8, part: Part, now: Timestamp) {
+    let ended = Ended::InPlace { held: held(n, part), restart: false, ask: false };
+    keeper.handle(Input::Ended(ended), now);
+}
+
+#[test]
+fn dependencies_come_first_and_the_machine_before_its_users() {
+    let mut keeper = keeper(vec![], &["ada"]);
+    let needs = vec![Needs { application: id(2), continue_if_it_fails: false }];
+    keeper.handle(Input::Wanted(vec![Wish { needs, ..wish(1) }, wish(2)]), at(0));
+    for (n, part) in [(2, Part::Machine), (2, user("ada")), (1, Part::Machine), (1, user("ada"))] {
+        assert_eq!(keeper.poll_order(at(1)), distribute(n, part.clone()));
+        assert_eq!(keeper.poll_order(at(1)), None, "one at a time");
+        done(&mut keeper, n, part, at(1));
+    }
+    assert_eq!(keeper.poll_order(at(1)), None);
+    assert_eq!(keeper.poll_timeout(at(1)), None);
+}
+
+#[test]
+fn what_failed_is_tried_again_later_and_does_not_hold_up_others() {
+    let mut keeper = keeper(vec![], &[]);
+    let continue_if_it_fails = true;
+    let needs = vec![Needs { application: id(1), continue_if_it_fails }];
+    let strict = vec![Needs { application: id(1), continue_if_it_fails: false }];
+    let wishes = vec![wish(1), Wish { needs, ..wish(2) }, Wish { needs: strict, ..wish(3) }];
+    keeper.handle(Input::Wanted(wishes), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(1, Part::Machine));
+    keeper.handle(Input::Ended(Ended::Failed { why: "the disk is full".into() }), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(2, Part::Machine));
+    done(&mut keeper, 2, Part::Machine, at(0));
+    assert_eq!(keeper.poll_order(at(0)), None);
+    let (until, why) = keeper.poll_timeout(at(0)).unwrap();
+    assert_eq!((until, why), (at(60), Why::Failed("the disk is full".into())));
+    let standings = keeper.standings(at(0));
+    assert_eq!(standings[0].last_error.as_deref(), Some("the disk is full"));
+    assert_eq!(standings[2].state, State::Waiting(Why::Dependency(id(1)), None));
+    assert_eq!(keeper.poll_order(at(60)), distribute(1, Part::Machine));
+    keeper.handle(Input::Ended(Ended::Failed { why: "again".into() }), at(60));
+    assert_eq!(keeper.poll_timeout(at(60)).unwrap().0, at(60 + 300));
+    keeper.handle(Input::Hurry(Some(id(1))), at(61));
+    assert_eq!(keeper.poll_order(at(61)), distribute(1, Part::Machine));
+}
+
+#[test]
+fn users_parts_wait_for_their_log_on() {
+    let mut keeper = keeper(vec![held(1, Part::Machine), held(1, user("bob"))], &[]);
+    let named = Users::Named(["ada".to_owned(), "bob".to_owned()].into());
+    keeper.handle(Input::Wanted(vec![Wish { users: named, always: true, ..wish(1) }]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(1, Part::Machine), "each time: at the start");
+    done(&mut keeper, 1, Part::Machine, at(0));
+    assert_eq!(keeper.poll_order(at(0)), None);
+    for name in ["ada", "bob"] {
+        keeper.handle(Input::LoggedOn(name.into()), at(1));
+        assert_eq!(keeper.poll_order(at(1)), distribute(1, user(name)));
+        done(&mut keeper, 1, user(name), at(1));
+        assert_eq!(keeper.poll_order(at(1)), None);
+    }
+    keeper.handle(Input::LoggedOn("eve".into()), at(2));
+    assert_eq!(keeper.poll_order(at(2)), None, "not associated with her");
+    keeper.handle(Input::LoggedOff("bob".into()), at(3));
+    keeper.handle(Input::LoggedOn("bob".into()), at(4));
+    assert_eq!(keeper.poll_order(at(4)), distribute(1, user("bob")), "each time: at each log-on");
+}
+
+#[test]
+fn what_is_no_longer_associated_goes_if_it_shall_users_parts_first() {
+    let goes = |part| Held { uninstall_when_unassociated: true, ..held(1, part) };
+    let stays = held(2, Part::Machine);
+    let mut keeper = keeper(vec![goes(Part::Machine), goes(user("ada")), stays], &["ada"]);
+    keeper.handle(Input::Wanted(vec![]), at(0));
+    for part in [user("ada"), Part::Machine] {
+        assert_eq!(
+            keeper.poll_order(at(0)),
+            Some(Order::Uninstall { application: id(1), part: part.clone() })
+        );
+        keeper.handle(Input::Ended(Ended::Uninstalled), at(0));
+    }
+    assert_eq!(keeper.poll_order(at(0)), None);
+    assert_eq!(keeper.standings(at(0)).len(), 1);
+}
+
+#[test]
+fn a_larger_version_is_distributed_and_trouble_with_the_old_one_forgotten() {
+    let mut keeper = keeper(vec![held(1, Part::Machine)], &[]);
+    keeper.handle(Input::Wanted(vec![wish(1)]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), None);
+    keeper.handle(Input::Wanted(vec![Wish { version: 2, ..wish(1) }]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(1, Part::Machine));
+    keeper.handle(Input::Ended(Ended::Unavailable { why: "os.family is linux".into() }), at(0));
+    assert_eq!(keeper.poll_order(at(1)), None);
+    keeper.handle(Input::Wanted(vec![Wish { version: 3, ..wish(1) }]), at(2));
+    assert_eq!(keeper.poll_order(at(2)), distribute(1, Part::Machine));
+}
+
+#[test]
+fn it_is_looked_at_again_as_the_policy_says() {
+    let verify = Some(VerifyPolicy { every: Span::from_secs(3_600), repair: true });
+    let mut keeper = keeper(vec![held(1, Part::Machine)], &[]);
+    keeper.handle(Input::Wanted(vec![Wish { verify, ..wish(1) }]), at(0));
+    assert_eq!(keeper.poll_order(at(10)), None);
+    assert_eq!(keeper.poll_timeout(at(10)), Some((at(3_600), Why::NextVerify)));
+    let order = Order::Verify { application: id(1), part: Part::Machine, repair: true };
+    assert_eq!(keeper.poll_order(at(3_600)), Some(order));
+    keeper.handle(Input::Ended(Ended::Verified { drift: 2 }), at(3_700));
+    assert_eq!(keeper.standings(at(3_700))[0].drift, 2);
+    assert_eq!(keeper.poll_timeout(at(3_700)).unwrap().0, at(7_300));
+}
+
+#[test]
+fn restarts_come_last_and_may_be_put_off() {
+    let mut keeper = keeper(vec![], &["ada"]);
+    let users = Users::Named(BTreeSet::new());
+    keeper.handle(
+        Input::Wanted(vec![Wish { users: users.clone(), ..wish(1) }, Wish { users, ..wish(2) }]),
+        at(0),
+    );
+    for n in [1, 2] {
+        assert_eq!(keeper.poll_order(at(0)), distribute(n, Part::Machine));
+        let ended = Ended::InPlace { held: held(n, Part::Machine), restart: n == 1, ask: true };
+        keeper.handle(Input::Ended(ended), at(0));
+    }
+    let restart = Order::Restart { because: vec![id(1)], ask: true };
+    assert_eq!(keeper.poll_order(at(0)), Some(restart.clone()));
+    keeper.handle(Input::Ended(Ended::Declined), at(0));
+    assert_eq!(keeper.poll_order(at(1)), None);
+    assert!(keeper.standings(at(1))[0].restart_pending);
+    assert_eq!(keeper.poll_order(at(24 * 3_600)), Some(restart));
+    keeper.handle(Input::Ended(Ended::Restarting), at(24 * 3_600));
+    assert_eq!(keeper.poll_order(at(24 * 3_600)), None);
+}
+
+#[test]
+fn what_is_not_installed_ahead_waits_for_a_user() {
+    let mut keeper = keeper(vec![], &[]);
+    keeper.handle(Input::Wanted(vec![Wish { pre_install: PreInstall::No, ..wish(1) }]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), None);
+    assert_eq!(keeper.standings(at(0))[0].state, State::Waiting(Why::FirstUse, None));
+    keeper.handle(Input::LoggedOn("ada".into()), at(1));
+    assert_eq!(keeper.poll_order(at(1)), distribute(1, Part::Machine));
+}
