@@ -144,7 +144,7 @@ impl Keeper {
             Input::LoggedOff(user) => drop(self.users.remove(&user)),
             Input::Hurry(None) => self.trouble.clear(),
             Input::Hurry(Some(one)) => {
-                self.trouble.retain(|(application, _), _| *application != one)
+                self.trouble.retain(|(application, _), _| *application != one);
             }
             Input::Ended(ended) => self.end(ended, now),
         }
@@ -423,7 +423,7 @@ impl Keeper {
             }
             Ended::Restarting => {}
             Ended::Unavailable { why } => {
-                self.trouble(place, Why::Unavailable(why), LOOK_AGAIN, now)
+                self.trouble(place, Why::Unavailable(why), LOOK_AGAIN, now);
             }
             Ended::Declined => self.trouble(place, Why::Declined, ASK_AGAIN, now),
             Ended::Failed { why } => {

@@ -1,3 +1,5 @@
+//! Orders in their order, and what they wait for.
+
 use super::*;
 use crate::PreInstall;
 

@@ -1,3 +1,5 @@
+//! Days, nights, changed clocks and spreads.
+
 use jiff::civil::{Weekday, date, time};
 use proptest::prelude::*;
 
@@ -154,7 +156,8 @@ proptest! {
         let last = first.checked_add(jiff::Span::new().days(20)).unwrap();
         let dates = Dates::Range { first, last, weekdays: ALL_DAYS.to_vec() };
         let until = until.map(|hour| time(hour, 30, 0, 0));
-        let when = When { dates, from: time(from, 0, 0, 0), until, spread_minutes, clock: Clock::Local };
+        let from = time(from, 0, 0, 0);
+        let when = When { dates, from, until, spread_minutes, clock: Clock::Local };
         let windows: Vec<Window> =
             all_dates(&when).map(|date| window(&when, &zone, date)).collect();
         prop_assert_eq!(windows.len(), 21);
