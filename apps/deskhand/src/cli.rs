@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    action, agent, channel, completions, computer, deploy, deployment, events, explain, group,
+    action, agent, app, channel, completions, computer, deploy, deployment, events, explain, group,
     keys, message, run, schedule, secret, server, simulate, ssh, token, workflow,
 };
 use crate::demo;
@@ -36,6 +36,8 @@ pub enum Command {
     Token(token::Args),
     /// Agents: who is connected; approve or revoke one
     Agent(agent::Args),
+    /// Applications: what a machine should have
+    App(app::Args),
     /// Computers on record
     Computer(computer::Args),
     /// Groups of computers, which may hold groups

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod agent;
+pub mod app;
 pub mod channel;
 pub mod completions;
 pub mod computer;
@@ -55,6 +56,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Server(args) => server::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::Agent(args) => agent::run(args).await,
+        Command::App(args) => app::run(args).await,
         Command::Computer(args) => computer::run(args).await,
         Command::Group(args) => group::run(args).await,
         Command::Action(args) => action::run(args).await,
