@@ -8,9 +8,11 @@
 mod document;
 pub mod keeper;
 mod plan;
+mod record;
 pub mod schedule;
 mod survey;
 
 pub use document::*;
 pub use plan::*;
+pub use record::{Installed, NotKept};
 pub use survey::*;

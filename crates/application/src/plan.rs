@@ -3,10 +3,17 @@
 //! Its changes are a list of simple acts in their order, one for each thing that is changed,
 //! however many items had a part in it. `machine` carries out all of them or none.
 
+mod owned;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use owned::{Kept, Owned, Prior, TextDone, Thing};
 
 use model::registry::{Data, Key};
 use model::{ApplicationId, Digest};
+
+use crate::{Application, Installed};
 
 /// Whose part of an application: what belongs to the machine, or what belongs to one user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +21,65 @@ pub enum Part {
     Machine,
     /// By the name the system knows them by.
     User(String),
+}
+
+/// What an application wants of one machine, or of one user of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'w> {
+    pub application: &'w Application,
+    pub part: &'w Part,
+    pub occasion: Occasion,
+    /// This application's record of this part.
+    pub installed: Option<&'w Installed>,
+    /// All other records of the machine, of every part.
+    pub others: &'w [Installed],
+    pub given: &'w Given,
+}
+
+/// What neither the document nor the machine knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// To prompted macros, by their names.
+    pub answers: BTreeMap<String, String>,
+    /// To [`crate::FileRule::RequestConfirmation`], by target paths.
+    pub confirmed: BTreeMap<String, bool>,
+    /// What becomes of files that nobody has confirmed or refused.
+    pub unconfirmed: Unconfirmed,
+    /// Attributes of a directory (REFERENCE 1.1): `CN` of the user, `*;DN` of this application,
+    /// `.printer.site;Location` of another object.
+    pub attributes: BTreeMap<String, String>,
+    /// Where the machine finds the folder of the source (`%SOURCE_PATH%`); none where it has no
+    /// path there.
+    pub source_path: Option<String>,
+    /// By the machine's own clock.
+    pub now: jiff::civil::DateTime,
+    /// Of files that are neither UTF-8 nor UTF-16: `windows-1252`.
+    pub code_page: String,
+    /// Of prior contents that are kept for undoing.
+    pub kept_bytes_max: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unconfirmed {
+    Skip,
+    Copy,
+}
+
+/// To be answered by somebody; planned again with the answer in [`Given`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// The default was taken.
+    Macro {
+        name: String,
+        prompt: String,
+        default: String,
+        length_max: Option<u32>,
+    },
+    Confirm {
+        path: String,
+        before: String,
+        after: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +92,9 @@ pub struct Plan {
     /// In the order they are carried out.
     pub changes: Vec<Change>,
     pub findings: Vec<Finding>,
+    pub questions: Vec<Question>,
+    /// Of prompted macros: what they are taken for, by name.
+    pub answers: Vec<(String, String)>,
     /// Why a restart is needed afterwards, as far as can be told before.
     pub reboot: Vec<String>,
     /// What this application will answer for once the changes are made.
@@ -166,6 +235,14 @@ pub enum Content {
         digest: Digest,
         size: u64,
     },
+    /// A file of the machine itself: on one of its drives, on a share that it reaches.
+    Machine {
+        path: String,
+        digest: Digest,
+        size: u64,
+    },
+    /// What stood there before the application, link or file, with all that belonged to it.
+    Kept(Kept),
 }
 
 /// Of a file that is written. What is not given is kept from the file it replaces (owner and rights
@@ -174,75 +251,6 @@ pub enum Content {
 pub struct Meta {
     pub mode: Option<u32>,
     pub mtime_ns: Option<i64>,
-}
-
-/// One thing that an application answers for: what it was before, what it is by the application.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Owned {
-    File {
-        path: String,
-        prior: Prior,
-        ours: Digest,
-        shared: bool,
-    },
-    /// Removed by the application.
-    Removed {
-        path: String,
-        prior: Prior,
-    },
-    Folder {
-        path: String,
-    },
-    RemovedFolder {
-        path: String,
-    },
-    Key {
-        key: Key,
-    },
-    RemovedKey {
-        key: Key,
-    },
-    Value {
-        key: Key,
-        name: String,
-        prior: Option<Data>,
-        ours: Option<Data>,
-    },
-    /// All values of that name in that section, in order.
-    Ini {
-        path: String,
-        section: String,
-        name: String,
-        prior: Vec<String>,
-        ours: Vec<String>,
-    },
-    /// A text file as a whole; `added` are the lines that were not there.
-    Text {
-        path: String,
-        prior: Prior,
-        ours: Digest,
-        added: Vec<String>,
-    },
-}
-
-/// What stood at a path before the application.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Prior {
-    Absent,
-    /// What the change with this number replaced; after it was carried out, [`Self::Kept`].
-    Change(usize),
-    Kept(Kept),
-}
-
-/// The content and whatever belongs to a file, kept by `machine`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    pub digest: Digest,
-    pub size: u64,
-    pub mode: u32,
-    pub mtime_ns: i64,
-    /// A link, whose target the content is.
-    pub is_link: bool,
 }
 
 /// Which of the items of a document are looked at.
