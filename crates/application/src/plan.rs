@@ -245,8 +245,9 @@ pub enum Content {
     Kept(Kept),
 }
 
-/// Of a file that is written. What is not given is kept from the file it replaces (owner and rights
-/// are then kept too), else is what the system gives to new files.
+/// Of a file that is written. Owner and rights are kept from the file it replaces; a new file gets
+/// what the system gives to new files. A mode that is given wins over both; without a time the file
+/// has that of its writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Meta {
     pub mode: Option<u32>,
