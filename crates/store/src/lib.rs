@@ -23,6 +23,8 @@ mod writer;
 pub use database_error::{DatabaseError, ReadError};
 pub use memory::MemoryStore;
 pub use sqlite::{OpenError, SqliteStore};
-pub use store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
+pub use store::{
+    Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, StateFilter, StateKey, Store,
+};
 pub use write::{CommitError, Fence, Refusal, Write};
 pub use writer::{Submission, Writer};

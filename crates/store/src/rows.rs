@@ -3,9 +3,13 @@
 //! Texts called `created_by` or `who` name the person or program that did it, as the server knows
 //! them. Lists and maps keep their order.
 
+mod application;
+
 use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
+
+pub use application::{Application, ApplicationState, Assigned, Association, WantedSet};
 
 /// A deployment server of this database.
 #[derive(Debug, Clone, PartialEq, Eq)]

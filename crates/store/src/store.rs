@@ -11,11 +11,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, Timestamp, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, Digest, RunId, ServerId, Timestamp, TokenId};
 
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
-    Origin, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Application, ApplicationState, Association, Computer, Deployment, DeploymentCopy,
+    Document, Effect, KeptMessage, LoggedEvent, Origin, Record, Run, RunCount, RunJournal, Server,
+    Setting, Token, WantedSet, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, ReadError, Write};
 
@@ -63,6 +64,15 @@ pub struct RunFilter {
     /// Without an outcome, or with one.
     pub is_open: Option<bool>,
 }
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateFilter {
+    pub computer: Option<ComputerId>,
+    pub application: Option<ApplicationId>,
+}
+
+/// The order of application states: computer, application, user.
+pub type StateKey = (ComputerId, ApplicationId, String);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
@@ -154,6 +164,29 @@ pub trait Store: Send + Sync + 'static {
     fn messages(&self, is_unread: bool, page: Page<u64>) -> Read<'_, Vec<KeptMessage>>;
     fn message(&self, seq: u64) -> Read<'_, Option<KeptMessage>>;
     fn message_by_key(&self, key: Digest) -> Read<'_, Option<KeptMessage>>;
+
+    /// The latest revision of each, by name.
+    fn applications(&self) -> Read<'_, Vec<Application>>;
+    /// That revision, or the latest.
+    fn application(
+        &self,
+        id: ApplicationId,
+        revision: Option<u64>,
+    ) -> Read<'_, Option<Application>>;
+    /// The one that has the name in its latest revision.
+    fn application_by_name<'a>(&'a self, name: &'a str) -> Read<'a, Option<Application>>;
+    /// All revisions, oldest first.
+    fn application_revisions(&self, id: ApplicationId) -> Read<'_, Vec<Application>>;
+    /// By application, then by kind and name of whom it is for.
+    fn associations(&self) -> Read<'_, Vec<Association>>;
+    /// By computer.
+    fn wanted_sets(&self) -> Read<'_, Vec<WantedSet>>;
+    fn wanted_set(&self, computer: ComputerId) -> Read<'_, Option<WantedSet>>;
+    fn application_states(
+        &self,
+        filter: StateFilter,
+        page: Page<StateKey>,
+    ) -> Read<'_, Vec<ApplicationState>>;
 
     /// Of one kind, by name.
     fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>>;

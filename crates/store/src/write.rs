@@ -4,12 +4,13 @@
 //! records, deployment records, runs, effects and events, on which no other kind depends, may be
 //! carried out together at the end.
 
-use model::{ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, RunId, ServerId, Timestamp, TokenId};
 
 use crate::DatabaseError;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message, Origin, Reading,
-    Run, Server, Setting, Token, Warrant, Workflow,
+    Agent, Application, ApplicationState, Assigned, Association, Computer, Deployment,
+    DeploymentCopy, Document, Effect, Event, Message, Origin, Reading, Run, Server, Setting, Token,
+    WantedSet, Warrant, Workflow,
 };
 
 /// One change. `Put…` writes the row whether it was there or not.
@@ -19,7 +20,8 @@ pub enum Write {
     PutServer(Server),
     /// Refused when the name is taken, or the parent is missing, no group, or inside the computer.
     PutComputer(Computer),
-    /// Takes its agent along. Refused while it is a group with members.
+    /// Takes its agent, wanted set and application states along. Refused while it is a group with
+    /// members.
     RemoveComputer(ComputerId),
     /// Refused when another computer's agent has the same signing key.
     PutAgent(Agent),
@@ -81,6 +83,32 @@ pub enum Write {
     RemoveDocument {
         kind: String,
         name: String,
+    },
+    /// Refused when the revision is not the one after the last, or the name is another's.
+    PutApplication(Application),
+    /// All its revisions. Refused when there is none, or while it is associated.
+    RemoveApplication(ApplicationId),
+    /// Refused when there is no such application.
+    PutAssociation(Association),
+    /// Refused when there is no such association.
+    RemoveAssociation {
+        application: ApplicationId,
+        to: Assigned,
+    },
+    /// Refused when there is no such computer, or its serial is not larger than the last.
+    PutWantedSet(WantedSet),
+    /// The machine holds the set with that serial. Does nothing when it has none.
+    WantedSetTaken {
+        computer: ComputerId,
+        serial: u64,
+    },
+    /// Does nothing when a later one is there. Refused when there is no such computer.
+    PutApplicationState(ApplicationState),
+    /// Does nothing when it is not there.
+    RemoveApplicationState {
+        computer: ComputerId,
+        application: ApplicationId,
+        user: String,
     },
 }
 
@@ -168,6 +196,18 @@ pub enum Refusal {
     OriginTaken { origin: Origin, by: DeploymentId },
     #[error("there is no message {0}")]
     NoMessage(u64),
+    #[error(
+        "application `{name}` goes on with revision {expected}, not {got}; read it again first"
+    )]
+    PublicationGap { name: String, expected: u64, got: u64 },
+    #[error("there is no application {0}")]
+    NoApplication(ApplicationId),
+    #[error("application {0} is associated; remove its associations first")]
+    ApplicationInUse(ApplicationId),
+    #[error("application {application} is not associated with that {kind}: {name}")]
+    NoAssociation { application: ApplicationId, kind: &'static str, name: String },
+    #[error("computer {computer} was told set {held} and cannot be told {got} after it")]
+    SerialWentBack { computer: ComputerId, held: u64, got: u64 },
     #[error("{what} is too large a number: {number}")]
     TooLarge { what: &'static str, number: u64 },
 }
@@ -219,6 +259,10 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         ],
         Write::ReadMessage { seq, .. } => &[("number", *seq)],
         Write::PutEffect(effect) => &[("attempt", effect.attempt), ("visit", effect.visit)],
+        Write::PutApplication(row) => &[("files", row.source_files), ("bytes", row.source_bytes)],
+        Write::PutWantedSet(row) => &[("serial", row.serial), ("serial", row.taken)],
+        Write::WantedSetTaken { serial, .. } => &[("serial", *serial)],
+        Write::PutApplicationState(row) => &[("drift", row.drift)],
         // The law that a number follows the last one bounds it.
         Write::PutWorkflow(_)
         | Write::PutDeploymentCopy(_)
@@ -233,6 +277,10 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         | Write::PutSetting(_)
         | Write::PutMessage(_)
         | Write::PutDocument(_)
+        | Write::RemoveApplication(_)
+        | Write::PutAssociation(_)
+        | Write::RemoveAssociation { .. }
+        | Write::RemoveApplicationState { .. }
         | Write::RemoveDocument { .. } => &[],
     };
     match numbers.iter().find(|(_, number)| i64::try_from(*number).is_err()) {

@@ -78,6 +78,7 @@ impl State {
                 self.documents.remove(&key);
                 Ok(())
             }
+            write => self.apply_to_applications(write),
         }
     }
 
@@ -152,6 +153,7 @@ impl State {
         self.names.remove(&name_key(&row.computer.name));
         self.drop_key(id);
         self.agents.remove(&id);
+        self.forget_applications_of(id);
         self.computers.remove(&id);
         Ok(())
     }

@@ -4,19 +4,22 @@
 //! Its futures are ready at the first poll and start no thread, so that a simulator decides the
 //! order of everything.
 
+mod applications;
 mod apply;
 mod read;
 mod table;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use self::table::Table;
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
-    Origin, Run, Server, Setting, Token, Warrant, Workflow,
+    Agent, Application, ApplicationState, Assigned, Association, Computer, Deployment,
+    DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent, Origin, Run, Server, Setting,
+    Token, WantedSet, Warrant, Workflow,
 };
+use crate::store::StateKey;
 use crate::{CommitError, Fence, Write};
 
 /// Keeps everything in memory. Clones share it.
@@ -49,6 +52,10 @@ struct State {
     message_keys: Table<Digest, u64>,
     /// By kind, then by lower-case name.
     documents: Table<(String, String), Document>,
+    applications: Table<(ApplicationId, u64), Application>,
+    associations: Table<(ApplicationId, Assigned), Association>,
+    wanted_sets: Table<ComputerId, WantedSet>,
+    states: Table<StateKey, ApplicationState>,
 }
 
 /// Calls one method on every table.
@@ -74,6 +81,10 @@ macro_rules! every_table {
         $state.messages.$method();
         $state.message_keys.$method();
         $state.documents.$method();
+        $state.applications.$method();
+        $state.associations.$method();
+        $state.wanted_sets.$method();
+        $state.states.$method();
     };
 }
 

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 
-use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 
 use super::{MemoryStore, State};
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
-    Origin, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Application, ApplicationState, Association, Computer, Deployment, DeploymentCopy,
+    Document, Effect, KeptMessage, LoggedEvent, Origin, Record, Run, RunCount, RunJournal, Server,
+    Setting, Token, WantedSet, Warrant, Workflow,
 };
-use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
+use crate::store::{
+    Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, StateFilter, StateKey, Store,
+};
 use crate::write::name_key;
 use crate::{Fence, Write};
 
@@ -255,6 +258,56 @@ impl Store for MemoryStore {
 
     fn message_by_key(&self, key: Digest) -> Read<'_, Option<KeptMessage>> {
         self.read(|state| state.messages.get(state.message_keys.get(&key)?).cloned())
+    }
+
+    fn applications(&self) -> Read<'_, Vec<Application>> {
+        self.read(State::latest_applications)
+    }
+
+    fn application(
+        &self,
+        id: ApplicationId,
+        revision: Option<u64>,
+    ) -> Read<'_, Option<Application>> {
+        self.read(|state| {
+            let mut revisions = state.revisions_of(id);
+            match revision {
+                Some(wanted) => revisions.find(|row| row.revision == wanted),
+                None => revisions.next_back(),
+            }
+            .cloned()
+        })
+    }
+
+    fn application_by_name<'a>(&'a self, name: &'a str) -> Read<'a, Option<Application>> {
+        self.read(|state| {
+            let key = name_key(name);
+            state.latest_applications().into_iter().find(|row| name_key(&row.name) == key)
+        })
+    }
+
+    fn application_revisions(&self, id: ApplicationId) -> Read<'_, Vec<Application>> {
+        self.read(|state| state.revisions_of(id).cloned().collect())
+    }
+
+    fn associations(&self) -> Read<'_, Vec<Association>> {
+        self.read(State::sorted_associations)
+    }
+
+    fn wanted_sets(&self) -> Read<'_, Vec<WantedSet>> {
+        self.read(|state| state.wanted_sets.values().cloned().collect())
+    }
+
+    fn wanted_set(&self, computer: ComputerId) -> Read<'_, Option<WantedSet>> {
+        self.read(|state| state.wanted_sets.get(&computer).cloned())
+    }
+
+    fn application_states(
+        &self,
+        filter: StateFilter,
+        page: Page<StateKey>,
+    ) -> Read<'_, Vec<ApplicationState>> {
+        self.read(|state| state.application_states(&filter, &page))
     }
 
     fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>> {

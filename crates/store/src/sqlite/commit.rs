@@ -3,7 +3,7 @@
 use sqlx::{Connection, SqliteConnection};
 
 use super::bulk::Bulk;
-use super::{SqliteStore, fleet, work};
+use super::{SqliteStore, applications, fleet, work};
 use crate::write::check_numbers;
 use crate::{CommitError, DatabaseError, Fence, Refusal, Write};
 
@@ -114,10 +114,30 @@ async fn apply(transaction: &mut SqliteConnection, write: Write) -> Result<(), S
         Write::RemoveDocument { kind, name } => {
             work::remove_document(transaction, kind, name).await
         }
-        // `Bulk::take` has taken these.
-        Write::AppendDeploymentRecord { .. }
-        | Write::AppendJournal { .. }
-        | Write::PutRun(_)
-        | Write::AppendEvent(_) => Ok(()),
+        write => apply_to_applications(transaction, write).await,
+    }
+}
+
+async fn apply_to_applications(
+    transaction: &mut SqliteConnection,
+    write: Write,
+) -> Result<(), Stop> {
+    match write {
+        Write::PutApplication(row) => applications::put_application(transaction, row).await,
+        Write::RemoveApplication(id) => applications::remove_application(transaction, id).await,
+        Write::PutAssociation(row) => applications::put_association(transaction, row).await,
+        Write::RemoveAssociation { application, to } => {
+            applications::remove_association(transaction, application, to).await
+        }
+        Write::PutWantedSet(row) => applications::put_wanted_set(transaction, row).await,
+        Write::WantedSetTaken { computer, serial } => {
+            applications::take_wanted_set(transaction, computer, serial).await
+        }
+        Write::PutApplicationState(row) => applications::put_state(transaction, row).await,
+        Write::RemoveApplicationState { computer, application, user } => {
+            applications::remove_state(transaction, computer, application, user).await
+        }
+        // `Bulk::take` has taken the others.
+        _ => Ok(()),
     }
 }

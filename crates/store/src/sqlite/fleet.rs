@@ -156,7 +156,12 @@ pub(super) async fn remove_computer(tx: &mut SqliteConnection, id: ComputerId) -
     if member.is_some() {
         return Err(Refusal::GroupHasMembers { name }.into());
     }
-    for sql in ["DELETE FROM agents WHERE computer = $1", "DELETE FROM computers WHERE id = $1"] {
+    for sql in [
+        "DELETE FROM agents WHERE computer = $1",
+        "DELETE FROM wanted_sets WHERE computer = $1",
+        "DELETE FROM application_states WHERE computer = $1",
+        "DELETE FROM computers WHERE id = $1",
+    ] {
         sqlx::query(sql).bind(&id.as_bytes()[..]).execute(&mut *tx).await?;
     }
     Ok(())

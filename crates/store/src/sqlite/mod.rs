@@ -4,6 +4,7 @@
 //! writes, several read. The SQL texts are those that PostgreSQL knows too; what differs between
 //! the two is in this folder's `open` and in `migrations/`.
 
+mod applications;
 mod bulk;
 mod columns;
 mod commit;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0030_trust_held.sql"),
     include_str!("../../migrations/sqlite/0011_messages.sql"),
     include_str!("../../migrations/sqlite/0012_origins.sql"),
+    include_str!("../../migrations/sqlite/0050_applications.sql"),
 ];
 
 /// `Desk` in the file's header tells our databases from others.

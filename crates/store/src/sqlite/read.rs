@@ -1,20 +1,23 @@
 //! Reading from SQLite: the questions, each one statement.
 
 use futures_util::TryStreamExt;
-use model::{ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, Digest, RunId, ServerId, TokenId};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::SqliteStore;
 use super::columns::{number, origin as bytes};
 use super::fields::Fields;
 use super::rows::FromRow;
+use super::{SqliteStore, applications};
 use crate::rows::{
-    Agent, Computer, Deployment, DeploymentCopy, Document, Effect, KeptMessage, LoggedEvent,
-    Origin, Record, Run, RunCount, RunJournal, Server, Setting, Token, Warrant, Workflow,
+    Agent, Application, ApplicationState, Association, Computer, Deployment, DeploymentCopy,
+    Document, Effect, KeptMessage, LoggedEvent, Origin, Record, Run, RunCount, RunJournal, Server,
+    Setting, Token, WantedSet, Warrant, Workflow,
 };
-use crate::store::{Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, Store};
+use crate::store::{
+    Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, StateFilter, StateKey, Store,
+};
 use crate::write::name_key;
 use crate::{DatabaseError, Fence, ReadError, Write};
 
@@ -309,6 +312,61 @@ impl Store for SqliteStore {
     fn message_by_key(&self, key: Digest) -> Read<'_, Option<KeptMessage>> {
         let sql = "SELECT * FROM messages WHERE key = $1";
         self.one(sqlx::query(sql).bind(key.as_bytes().to_vec()))
+    }
+
+    fn applications(&self) -> Read<'_, Vec<Application>> {
+        self.all(sqlx::query(applications::LATEST))
+    }
+
+    fn application(
+        &self,
+        id: ApplicationId,
+        revision: Option<u64>,
+    ) -> Read<'_, Option<Application>> {
+        let sql = "SELECT * FROM applications WHERE id = $1 AND revision = $2";
+        let latest = "SELECT * FROM applications WHERE id = $1 ORDER BY revision DESC LIMIT 1";
+        self.one(match revision {
+            Some(revision) => by_id(sql, id.as_bytes()).bind(number(revision)),
+            None => by_id(latest, id.as_bytes()),
+        })
+    }
+
+    fn application_by_name<'a>(&'a self, name: &'a str) -> Read<'a, Option<Application>> {
+        self.one(sqlx::query(applications::BY_NAME).bind(name_key(name)))
+    }
+
+    fn application_revisions(&self, id: ApplicationId) -> Read<'_, Vec<Application>> {
+        let sql = "SELECT * FROM applications WHERE id = $1 ORDER BY revision";
+        self.all(by_id(sql, id.as_bytes()))
+    }
+
+    fn associations(&self) -> Read<'_, Vec<Association>> {
+        self.all(sqlx::query("SELECT * FROM associations ORDER BY application, kind, name"))
+    }
+
+    fn wanted_sets(&self) -> Read<'_, Vec<WantedSet>> {
+        self.all(sqlx::query("SELECT * FROM wanted_sets ORDER BY computer"))
+    }
+
+    fn wanted_set(&self, computer: ComputerId) -> Read<'_, Option<WantedSet>> {
+        self.one(by_id("SELECT * FROM wanted_sets WHERE computer = $1", computer.as_bytes()))
+    }
+
+    fn application_states(
+        &self,
+        filter: StateFilter,
+        page: Page<StateKey>,
+    ) -> Read<'_, Vec<ApplicationState>> {
+        let mut wanted = Conditions::of("SELECT * FROM application_states");
+        wanted.and_if("computer = ", filter.computer.map(|id| id.as_bytes().to_vec()));
+        wanted.and_if("application = ", filter.application.map(|id| id.as_bytes().to_vec()));
+        if let Some((computer, application, user)) = page.after {
+            let key = wanted.and("(computer, application, user_name) > (");
+            key.push_bind(computer.as_bytes().to_vec()).push(", ");
+            key.push_bind(application.as_bytes().to_vec()).push(", ");
+            key.push_bind(user).push(")");
+        }
+        self.built(wanted.end(" ORDER BY computer, application, user_name", page.limit))
     }
 
     fn documents<'a>(&'a self, kind: &'a str) -> Read<'a, Vec<Document>> {

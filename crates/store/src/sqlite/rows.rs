@@ -1,14 +1,14 @@
 //! Rows as they are read: one constructor per table.
 
-use model::{ComputerId, DeploymentId, Outcome, RunId, ServerId, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, Outcome, RunId, ServerId, TokenId};
 use sqlx::sqlite::SqliteRow;
 
 use super::fields::Fields;
 use crate::ReadError;
 use crate::rows::{
-    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, KeptMessage,
-    LoggedEvent, Message, Origin, Reading, Record, Run, RunCount, Server, Setting, Token, Warrant,
-    Workflow,
+    Agent, AgentState, Application, ApplicationState, Assigned, Association, Computer, Deployment,
+    DeploymentCopy, Document, Effect, Event, KeptMessage, LoggedEvent, Message, Origin, Reading,
+    Record, Run, RunCount, Server, Setting, Token, WantedSet, Warrant, Workflow,
 };
 
 /// A row that knows its table.
@@ -300,6 +300,84 @@ impl FromRow for Document {
             body: row.get("body")?,
             updated_by: row.text("updated_by")?,
             updated_at: row.time("updated_at")?,
+        })
+    }
+}
+
+impl FromRow for Application {
+    const TABLE: &'static str = "applications";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            id: row.id("id", ApplicationId::from_bytes)?,
+            revision: row.number("revision")?,
+            name: row.text("name")?,
+            version: row.number("version")?,
+            text: row.text("text")?,
+            digest: row.digest("digest")?,
+            source: row.maybe_digest("source")?,
+            source_files: row.number("source_files")?,
+            source_bytes: row.number("source_bytes")?,
+            published_by: row.text("published_by")?,
+            published_at: row.time("published_at")?,
+        })
+    }
+}
+
+impl FromRow for Association {
+    const TABLE: &'static str = "associations";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        let kind = row.text("kind")?;
+        Ok(Self {
+            application: row.id("application", ApplicationId::from_bytes)?,
+            to: row.one_of("name", |name| Assigned::parse(&kind, name))?,
+            priority: row.number("priority")?,
+            uninstall: row.get("uninstall")?,
+            created_by: row.text("created_by")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
+impl FromRow for WantedSet {
+    const TABLE: &'static str = "wanted_sets";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            computer: row.id("computer", ComputerId::from_bytes)?,
+            serial: row.number("serial")?,
+            set: row.get("content")?,
+            envelope: row.get("envelope")?,
+            leaf: row.get("leaf")?,
+            proof: row.get("proof")?,
+            made_at: row.time("made_at")?,
+            taken: row.number("taken")?,
+        })
+    }
+}
+
+impl FromRow for ApplicationState {
+    const TABLE: &'static str = "application_states";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        let version = |column| match row.get::<Option<i64>>(column)? {
+            Some(_) => row.number(column).map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            computer: row.id("computer", ComputerId::from_bytes)?,
+            application: row.id("application", ApplicationId::from_bytes)?,
+            user: row.text("user_name")?,
+            name: row.text("name")?,
+            wanted: version("wanted")?,
+            installed: version("installed")?,
+            state: row.text("state")?,
+            drift: row.number("drift")?,
+            error: row.text("error")?,
+            pending: row.text("pending")?,
+            next_attempt: row.maybe_time("next_attempt")?,
+            at: row.time("told_at")?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Laws of every commit.
 
-use store::rows::Setting;
+use store::rows::{ApplicationState, Assigned, Association, Setting};
 use store::{CommitError, Fence, Refusal, Write};
 
 use crate::place::Place;
@@ -32,6 +32,10 @@ pub async fn everything_reads_back_after_reopening(place: &impl Place) {
     assert_eq!(store.setting("other").await.unwrap(), None);
     let told = store.document("action", "tell").await.unwrap();
     assert_eq!(told, Some(document("action", "Tell", 1)));
+    let viewer = store.application(application_id(1), None).await.unwrap();
+    assert_eq!(viewer, Some(application(1, 1, "Viewer")));
+    let held = store.wanted_set(computer_id(2)).await.unwrap();
+    assert_eq!(held.unwrap().taken, 1);
 }
 
 pub async fn putting_the_same_again_changes_nothing(place: &impl Place) {
@@ -49,6 +53,9 @@ pub async fn putting_the_same_again_changes_nothing(place: &impl Place) {
                 | Write::PutSetting(_)
                 | Write::PutMessage(_)
                 | Write::ReadMessage { .. }
+                | Write::PutAssociation(Association { to: Assigned::Group(_), .. })
+                | Write::WantedSetTaken { .. }
+                | Write::PutApplicationState(ApplicationState { installed: None, .. })
         )
     });
     accept(store.as_ref(), repeatable).await;

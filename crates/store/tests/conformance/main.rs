@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod applications;
 mod commits;
 mod documents;
 mod file;
@@ -34,6 +35,14 @@ macro_rules! laws {
 }
 
 laws! {
+    applications:
+        publications_follow_one_another
+        names_of_applications_are_theirs
+        associated_applications_stay
+        serials_only_rise
+        later_states_stay
+        states_come_in_pages
+        a_removed_computer_takes_its_applications_along;
     commits:
         everything_reads_back_after_reopening
         putting_the_same_again_changes_nothing

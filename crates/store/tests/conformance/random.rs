@@ -2,7 +2,7 @@
 
 use model::Outcome;
 use store::Write;
-use store::rows::{Deployment, Setting};
+use store::rows::{Assigned, Deployment, Setting};
 
 use crate::place::{Memory, Place, Sqlite};
 use crate::samples::*;
@@ -25,7 +25,7 @@ impl Chance {
     fn write(&mut self) -> Write {
         let (a, b) = (1 + self.below(4), 1 + self.below(4));
         let number = u64::from(b);
-        match self.below(22) {
+        match self.below(30) {
             0 => Write::PutServer(server(a, number)),
             1 | 2 => Write::PutComputer(group(a, &format!("G{a}"), (b != a).then_some(b))),
             3 => Write::PutComputer(computer(a, &format!("c{b}"), None)),
@@ -48,6 +48,16 @@ impl Chance {
             18 => Write::PutMessage(message(a)),
             19 => Write::ReadMessage { seq: number, reading: reading() },
             17 => Write::RemoveDocument { kind: "action".into(), name: format!("D{a}") },
+            22 => Write::PutApplication(application(a, number, &format!("A{b}"))),
+            23 => Write::RemoveApplication(application_id(a)),
+            24 => Write::PutAssociation(association(a, Assigned::User(format!("u{b}")))),
+            25 => Write::RemoveAssociation {
+                application: application_id(a),
+                to: Assigned::User(format!("u{b}")),
+            },
+            26 => Write::PutWantedSet(wanted_set(a, number)),
+            27 => Write::WantedSetTaken { computer: computer_id(a), serial: number },
+            28 => Write::PutApplicationState(application_state(a, "", i64::from(b))),
             _ => Write::PutSetting(Setting { key: format!("k{a}"), value: vec![b] }),
         }
     }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
+use model::{
+    ApplicationId, ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId,
+};
 use store::rows::{
-    Agent, AgentState, Computer, Deployment, DeploymentCopy, Document, Effect, Event, Message,
-    Origin, Reading, Run, Server, Setting, Token, Warrant, Workflow,
+    Agent, AgentState, Application, ApplicationState, Assigned, Association, Computer, Deployment,
+    DeploymentCopy, Document, Effect, Event, Message, Origin, Reading, Run, Server, Setting, Token,
+    WantedSet, Warrant, Workflow,
 };
 use store::{CommitError, Page, Refusal, Store, Write};
 
@@ -232,6 +235,67 @@ pub fn document(kind: &str, name: &str, body: u8) -> Document {
     }
 }
 
+pub fn application_id(number: u8) -> ApplicationId {
+    ApplicationId::from_bytes([number; 16])
+}
+
+pub fn application(number: u8, revision: u64, name: &str) -> Application {
+    Application {
+        id: application_id(number),
+        revision,
+        name: name.into(),
+        version: u16::MAX,
+        text: format!("application: {name}\n"),
+        digest: Digest::from_bytes([number; 32]),
+        source: (number > 1).then(|| Digest::from_bytes([7; 32])),
+        source_files: 3,
+        source_bytes: 1 << 40,
+        published_by: "anna".into(),
+        published_at: at(4),
+    }
+}
+
+pub fn association(number: u8, to: Assigned) -> Association {
+    Association {
+        application: application_id(number),
+        to,
+        priority: 100,
+        uninstall: (number > 1).then_some(false),
+        created_by: "anna".into(),
+        created_at: at(5),
+    }
+}
+
+pub fn wanted_set(number: u8, serial: u64) -> WantedSet {
+    WantedSet {
+        computer: computer_id(number),
+        serial,
+        set: vec![1, number],
+        envelope: vec![2; 200],
+        leaf: vec![3],
+        proof: Vec::new(),
+        made_at: at(6),
+        taken: 0,
+    }
+}
+
+pub fn application_state(number: u8, user: &str, told: i64) -> ApplicationState {
+    ApplicationState {
+        computer: computer_id(number),
+        application: application_id(1),
+        user: user.into(),
+        name: "Viewer".into(),
+        wanted: Some(3),
+        installed: (told > 1).then_some(2),
+        state: "pending".into(),
+        drift: 1,
+        error: "no space".into(),
+        pending: "waits for 22:00".into(),
+        next_attempt: Some(at(told + 100)),
+        at: at(told),
+    }
+}
+
 /// One write of every kind that an empty database accepts in this order.
 pub fn every_kind() -> Vec<Write> {
     vec![
@@ -267,6 +331,24 @@ pub fn every_kind() -> Vec<Write> {
         Write::PutDocument(document("action", "Tell", 1)),
         Write::PutDocument(document("action", "gone", 1)),
         Write::RemoveDocument { kind: "action".into(), name: "Gone".into() },
+        Write::PutApplication(application(1, 1, "Viewer")),
+        Write::PutApplication(application(2, 1, "Gone")),
+        Write::RemoveApplication(application_id(2)),
+        Write::PutAssociation(association(1, Assigned::Group(computer_id(1)))),
+        Write::PutAssociation(association(1, Assigned::Query("os = 'linux'".into()))),
+        Write::RemoveAssociation {
+            application: application_id(1),
+            to: Assigned::Query("os = 'linux'".into()),
+        },
+        Write::PutWantedSet(wanted_set(2, 1)),
+        Write::WantedSetTaken { computer: computer_id(2), serial: 1 },
+        Write::PutApplicationState(application_state(2, "", 1)),
+        Write::PutApplicationState(application_state(2, "eva", 2)),
+        Write::RemoveApplicationState {
+            computer: computer_id(2),
+            application: application_id(1),
+            user: "eva".into(),
+        },
     ]
 }
 
@@ -305,6 +387,10 @@ pub async fn picture(store: &dyn Store) -> String {
         format!("{:#?}", store.settings().await.unwrap()),
         format!("{:#?}", store.documents("action").await.unwrap()),
         format!("{:#?}", store.messages(false, Page::all()).await.unwrap()),
+        format!("{:#?}", store.applications().await.unwrap()),
+        format!("{:#?}", store.associations().await.unwrap()),
+        format!("{:#?}", store.wanted_sets().await.unwrap()),
+        format!("{:#?}", store.application_states(Default::default(), Page::all()).await.unwrap()),
     ];
     for deployment in deployments {
         let id = deployment.id;
