@@ -22,6 +22,8 @@ CREATE TABLE associations (
     name         TEXT    NOT NULL,
     priority     BIGINT  NOT NULL,
     uninstall    BOOLEAN,
+    verify_ms    BIGINT,
+    repair       BOOLEAN NOT NULL,
     created_by   TEXT    NOT NULL,
     created_at   BIGINT  NOT NULL,
     PRIMARY KEY (application, kind, name)

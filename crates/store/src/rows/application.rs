@@ -1,6 +1,6 @@
 //! Applications: what was published, for whom, what each machine is to have, what it has.
 
-use model::{ApplicationId, ComputerId, Digest, Timestamp};
+use model::{ApplicationId, ComputerId, Digest, Span, Timestamp};
 
 /// One revision of an application, as it was published. It is never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,10 @@ pub struct Association {
     pub priority: u32,
     /// Whether it goes when this association does; as the document says where nothing is said.
     pub uninstall: Option<bool>,
+    /// How often machines look whether all is as it was distributed; never when none.
+    pub verify_every: Option<Span>,
+    /// Whether they put right what differs, or only tell it.
+    pub repair: bool,
     pub created_by: String,
     pub created_at: Timestamp,
 }

@@ -98,10 +98,11 @@ pub(super) async fn put_association(
         return Err(Refusal::NoApplication(row.application).into());
     }
     sqlx::query(
-        "INSERT INTO associations (application, kind, name, priority, uninstall, created_by, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+        "INSERT INTO associations (application, kind, name, priority, uninstall, verify_ms, \
+         repair, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
          ON CONFLICT (application, kind, name) DO UPDATE SET priority = excluded.priority, \
-         uninstall = excluded.uninstall, created_by = excluded.created_by, \
+         uninstall = excluded.uninstall, verify_ms = excluded.verify_ms, \
+         repair = excluded.repair, created_by = excluded.created_by, \
          created_at = excluded.created_at",
     )
     .bind(row.application.as_bytes().to_vec())
@@ -109,6 +110,8 @@ pub(super) async fn put_association(
     .bind(row.to.name())
     .bind(i64::from(row.priority))
     .bind(row.uninstall)
+    .bind(row.verify_every.map(|every| number(every.as_millis())))
+    .bind(row.repair)
     .bind(row.created_by)
     .bind(row.created_at.as_millis())
     .execute(tx)

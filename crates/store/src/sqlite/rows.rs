@@ -1,6 +1,8 @@
 //! Rows as they are read: one constructor per table.
 
-use model::{ApplicationId, ComputerId, DeploymentId, Outcome, RunId, ServerId, TokenId};
+use model::{
+    ApplicationId, ComputerId, DeploymentId, Outcome, RunId, ServerId, Timestamp, TokenId,
+};
 use sqlx::sqlite::SqliteRow;
 
 use super::fields::Fields;
@@ -334,6 +336,8 @@ impl FromRow for Association {
             to: row.one_of("name", |name| Assigned::parse(&kind, name))?,
             priority: row.number("priority")?,
             uninstall: row.get("uninstall")?,
+            verify_every: row.maybe_time("verify_ms")?.map(|at| at.since(Timestamp::EPOCH)),
+            repair: row.get("repair")?,
             created_by: row.text("created_by")?,
             created_at: row.time("created_at")?,
         })

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    ApplicationId, ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId,
+    ApplicationId, ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Span, Timestamp,
+    TokenId,
 };
 use store::rows::{
     Agent, AgentState, Application, ApplicationState, Assigned, Association, Computer, Deployment,
@@ -261,6 +262,8 @@ pub fn association(number: u8, to: Assigned) -> Association {
         to,
         priority: 100,
         uninstall: (number > 1).then_some(false),
+        verify_every: (number == 1).then_some(Span::from_secs(3_600)),
+        repair: number == 1,
         created_by: "anna".into(),
         created_at: at(5),
     }
