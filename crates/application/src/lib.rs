@@ -7,6 +7,7 @@
 
 mod document;
 pub mod keeper;
+pub mod encoding;
 mod plan;
 mod record;
 pub mod schedule;
