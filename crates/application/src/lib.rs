@@ -8,6 +8,7 @@
 mod document;
 pub mod keeper;
 pub mod encoding;
+pub mod ini;
 mod plan;
 mod record;
 pub mod schedule;

@@ -1,3 +1,5 @@
+//! Any bytes come back; what is added is in the encoding of the file.
+
 use proptest::prelude::*;
 
 use super::*;
