@@ -6,9 +6,9 @@
 //! changes are carried out by `machine`, all or none of them.
 
 mod document;
-pub mod keeper;
 pub mod encoding;
 pub mod ini;
+pub mod keeper;
 mod plan;
 mod record;
 pub mod schedule;
