@@ -77,6 +77,17 @@ pub fn disk_free(path: &Path) -> io::Result<u64> {
     system::disk_free(there)
 }
 
+/// What the system is called (`Debian GNU/Linux`, `Windows`) and which version of it that is (`12`,
+/// `10.0.19045`); of the system below `root`, where that can be read.
+pub(crate) fn name_and_version(root: Option<&Path>) -> (Option<String>, Option<String>) {
+    system::name_and_version(root)
+}
+
+/// Of the whole machine.
+pub(crate) fn memory_mb() -> Option<u64> {
+    system::memory_mb()
+}
+
 /// The address this machine would use to speak to the world. Nothing is sent: connecting a
 /// datagram socket only chooses a route. The addresses are those kept for documents.
 fn own_address() -> Option<IpAddr> {

@@ -19,6 +19,8 @@ mod system;
 mod system;
 
 pub use system::Folder;
+#[cfg(windows)]
+pub(crate) use system::nanos;
 
 /// Names of files that are still being written begin so; they belong to no activity's files.
 pub const PART_PREFIX: &str = ".deskhand-part-";

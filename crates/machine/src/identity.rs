@@ -21,6 +21,8 @@ use std::io;
 
 #[cfg(target_os = "linux")]
 pub(crate) use system::Way;
+#[cfg(windows)]
+pub(crate) use system::own_sid;
 pub use system::{Identity, own_user};
 #[cfg(windows)]
 pub(crate) use token::{Impersonation, enable};

@@ -5,6 +5,7 @@
 //! sits side by side (`linux.rs`, `windows.rs`) under one interface that
 //! `tests/conformance.rs` checks on both; `unsafe` lives here alone, per module and with a reason.
 
+pub mod account;
 mod decode;
 mod facts;
 mod files;
@@ -18,6 +19,7 @@ mod process;
 mod protect;
 pub mod registry;
 mod spot;
+pub mod survey;
 mod wmi;
 mod worker;
 

@@ -15,12 +15,32 @@ pub(super) fn host_name() -> Option<String> {
 
 /// `Debian GNU/Linux 12 (bookworm)`, else the kernel's release.
 pub(super) fn os_version() -> Option<String> {
-    let release = fs::read_to_string("/etc/os-release")
-        .or_else(|_| fs::read_to_string("/usr/lib/os-release"))
-        .unwrap_or_default();
-    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    let name = name.map(|name| name.trim_matches(['"', '\'']).to_owned());
+    let name = released(&release(Path::new("/")), "PRETTY_NAME");
     name.or_else(|| Some(rustix::system::uname().release().to_string_lossy().into_owned()))
+}
+
+pub(super) fn name_and_version(root: Option<&Path>) -> (Option<String>, Option<String>) {
+    let release = release(root.unwrap_or(Path::new("/")));
+    (released(&release, "NAME"), released(&release, "VERSION_ID"))
+}
+
+/// What the file about the release says (`os-release(5)`).
+fn release(root: &Path) -> String {
+    let read = |below: &str| fs::read_to_string(root.join(below));
+    read("etc/os-release").or_else(|_| read("usr/lib/os-release")).unwrap_or_default()
+}
+
+fn released(release: &str, name: &str) -> Option<String> {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
+    let value = release.lines().find_map(value)?;
+    Some(value.trim_matches(['"', '\'']).to_owned())
+}
+
+pub(super) fn memory_mb() -> Option<u64> {
+    let told = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = told.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kilobytes / 1024)
 }
 
 /// Of the interface with the default route, else of the first that is no loop.

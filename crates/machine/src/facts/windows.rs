@@ -23,7 +23,8 @@ use windows_sys::Win32::Networking::WinSock::{
 use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_DWORD, RegGetValueW};
 use windows_sys::Win32::System::SystemInformation::{
-    ComputerNameDnsHostname, GetComputerNameExW, OSVERSIONINFOW,
+    ComputerNameDnsHostname, GetComputerNameExW, GlobalMemoryStatusEx, MEMORYSTATUSEX,
+    OSVERSIONINFOW,
 };
 
 use super::Network;
@@ -49,6 +50,20 @@ pub(super) fn os_version() -> Option<String> {
         dwMajorVersion: major, dwMinorVersion: minor, dwBuildNumber: build, ..
     } = version;
     (status == 0).then(|| format!("{major}.{minor}.{build}"))
+}
+
+pub(super) fn name_and_version(_root: Option<&Path>) -> (Option<String>, Option<String>) {
+    (Some("Windows".to_owned()), os_version())
+}
+
+pub(super) fn memory_mb() -> Option<u64> {
+    let mut told = MEMORYSTATUSEX {
+        dwLength: u32::try_from(size_of::<MEMORYSTATUSEX>()).ok()?,
+        ..Default::default()
+    };
+    // SAFETY: the structure is writable and says its own size.
+    let done = unsafe { GlobalMemoryStatusEx(&mut told) };
+    (done != 0).then_some(told.ullTotalPhys >> 20)
 }
 
 /// Of the adapter with this address, else of the first that has one.

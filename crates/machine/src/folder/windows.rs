@@ -244,7 +244,7 @@ fn meta(found: &Metadata) -> Meta {
 }
 
 /// From 100 ns since 1601 to 1 ns since 1970.
-fn nanos(file_time: u64) -> i64 {
+pub(crate) fn nanos(file_time: u64) -> i64 {
     const EPOCH: i64 = 116_444_736_000_000_000;
     i64::try_from(file_time).unwrap_or(i64::MAX).saturating_sub(EPOCH).saturating_mul(100)
 }

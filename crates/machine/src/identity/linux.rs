@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
 use super::sessions::{self, Session};
 use super::{IdentityError, pam};
+use crate::account::{Account, find_by, getent};
 
 const RUNUSER: [&str; 3] = ["/usr/sbin/runuser", "/sbin/runuser", "/usr/bin/runuser"];
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -29,20 +29,10 @@ pub struct Identity {
     display: Option<String>,
 }
 
-/// A line of the user database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Account {
-    name: String,
-    uid: u32,
-    gid: u32,
-    home: PathBuf,
-    shell: String,
-}
-
 /// Name and domain of the user this agent runs as.
 pub fn own_user() -> (String, String) {
     let uid = geteuid().as_raw();
-    let named = account(&uid.to_string(), |account| account.uid == uid);
+    let named = find_by(&uid.to_string(), |account| account.uid == uid);
     (named.map_or_else(|| uid.to_string(), |account| account.name), String::new())
 }
 
@@ -65,7 +55,7 @@ pub(super) fn resolve(
         "" => vec![user.to_owned()],
         _ => vec![format!("{user}@{domain}"), format!(r"{domain}\{user}")],
     };
-    let found = names.iter().find_map(|name| account(name, |account| account.name == *name));
+    let found = names.iter().find_map(|name| find_by(name, |account| account.name == *name));
     let account = found.ok_or_else(|| IdentityError::Unknown { user: names[0].clone() })?;
     if let Some(password) = password {
         pam::verify(&account.name, password)?;
@@ -91,8 +81,8 @@ impl Identity {
 
     /// Where commands run if nothing else is said.
     pub(crate) fn folder(&self) -> PathBuf {
-        let home = &self.account.home;
-        if home.is_dir() { home.clone() } else { PathBuf::from("/") }
+        let home = PathBuf::from(&self.account.home);
+        if home.is_dir() { home } else { PathBuf::from("/") }
     }
 
     /// A log-in's environment; of the agent's own only language and time zone are handed down.
@@ -104,8 +94,7 @@ impl Identity {
             .collect();
         let Account { name, uid, home, shell, .. } = &self.account;
         let path = if *uid == 0 { PATH_OF_ROOT } else { PATH };
-        let home = home.to_string_lossy();
-        let own = [("HOME", &*home), ("USER", name), ("LOGNAME", name), ("SHELL", shell)];
+        let own = [("HOME", home), ("USER", name), ("LOGNAME", name), ("SHELL", shell)];
         all.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         all.insert("PATH".into(), path.into());
         let runtime = PathBuf::from(format!("/run/user/{uid}"));
@@ -154,29 +143,6 @@ pub(crate) enum Way {
     },
 }
 
-/// Of the file, else of whatever else the system asks (directories).
-fn account(named: &str, is_it: impl Fn(&Account) -> bool) -> Option<Account> {
-    let file = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut listed = file.lines().filter_map(parse_account);
-    if let Some(account) = listed.find(|account| is_it(account)) {
-        return Some(account);
-    }
-    getent("passwd", named)?.lines().find_map(parse_account)
-}
-
-fn parse_account(line: &str) -> Option<Account> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, home, shell] = fields[..] else { return None };
-    let shell = if shell.is_empty() { "/bin/sh" } else { shell };
-    Some(Account {
-        name: name.to_owned(),
-        uid: uid.parse().ok()?,
-        gid: gid.parse().ok()?,
-        home: PathBuf::from(home),
-        shell: shell.to_owned(),
-    })
-}
-
 fn groups(account: &Account) -> Vec<u32> {
     let asked = getent("initgroups", &account.name).and_then(|line| parse_initgroups(&line));
     let mut groups = asked.unwrap_or_else(|| {
@@ -203,23 +169,12 @@ fn parse_group(line: &str, user: &str) -> Option<u32> {
     members.split(',').any(|member| member == user).then(|| number.parse().ok())?
 }
 
-fn getent(database: &str, key: &str) -> Option<String> {
-    let mut command = Command::new("getent");
-    command.args(["--", database, key]).stdin(Stdio::null()).stderr(Stdio::null());
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    String::from_utf8(output.stdout).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lines_of_the_databases_are_read() {
-        let account = parse_account("bob:x:1000:100:Bob,,,:/home/bob:/bin/bash").unwrap();
-        assert_eq!((account.name.as_str(), account.uid, account.gid), ("bob", 1000, 100));
-        assert_eq!(parse_account("bob:x:1:1:::").unwrap().shell, "/bin/sh");
-        assert_eq!(parse_account("bob:x:one:1::/:"), None);
         assert_eq!(parse_initgroups("bob   4 27 100\n"), Some(vec![4, 27, 100]));
         assert_eq!(parse_initgroups("bob\n"), Some(vec![]));
         assert_eq!(parse_group("sudo:x:27:ann,bob", "bob"), Some(27));
@@ -228,7 +183,7 @@ mod tests {
 
     #[test]
     fn root_is_found_and_names_that_are_none_are_refused() {
-        assert_eq!(account("root", |account| account.name == "root").unwrap().uid, 0);
+        assert_eq!(find_by("root", |account| account.name == "root").unwrap().uid, 0);
         for user in ["", "-x", "a:b", "@nobody", "a/b"] {
             let refused = super::super::resolve(user, "", None);
             assert!(matches!(refused, Err(IdentityError::Name { .. })), "{user}");

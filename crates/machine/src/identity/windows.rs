@@ -49,6 +49,10 @@ pub fn own_user() -> (String, String) {
     token::own(TOKEN_QUERY).and_then(|token| token::names(&token)).unwrap_or_default()
 }
 
+pub(crate) fn own_sid() -> io::Result<String> {
+    token::sid(&token::own(TOKEN_QUERY)?)
+}
+
 impl Identity {
     pub fn user(&self) -> &str {
         &self.user

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use model::registry::{Data, Key};
 
 use super::{Registry, RegistryError};
+use crate::account::Account;
 use crate::identity::Identity;
 
 /// The machine's own registry: none.
@@ -12,6 +13,10 @@ pub struct SystemRegistry(Infallible);
 
 impl SystemRegistry {
     pub fn open(_identity: Option<&Identity>) -> Result<Self, RegistryError> {
+        Err(RegistryError::NotHere)
+    }
+
+    pub fn open_of(_account: &Account) -> Result<Self, RegistryError> {
         Err(RegistryError::NotHere)
     }
 }

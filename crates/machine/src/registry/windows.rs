@@ -18,12 +18,13 @@ use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_CURRENT_CONFIG, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, HKEY_USERS, KEY_ALL_ACCESS,
     KEY_QUERY_VALUE, KEY_READ, KEY_SET_VALUE, KEY_WOW64_64KEY, REG_LINK, REG_OPTION_NON_VOLATILE,
     REG_OPTION_OPEN_LINK, REG_SAM_FLAGS, RegCloseKey, RegCreateKeyExW, RegDeleteKeyExW,
-    RegDeleteValueW, RegEnumKeyExW, RegEnumValueW, RegFlushKey, RegGetKeySecurity, RegOpenKeyExW,
-    RegQueryValueExW, RegSetKeySecurity, RegSetValueExW,
+    RegDeleteValueW, RegEnumKeyExW, RegEnumValueW, RegFlushKey, RegGetKeySecurity, RegLoadKeyW,
+    RegOpenKeyExW, RegQueryValueExW, RegSetKeySecurity, RegSetValueExW, RegUnLoadKeyW,
 };
 
 use super::{Registry, RegistryError};
-use crate::identity::{Identity, Impersonation};
+use crate::account::Account;
+use crate::identity::{self, Identity, Impersonation};
 
 /// Without the terminating zero (Windows, "Registry element size limits").
 const NAME_UNITS_MAX: usize = 16_383;
@@ -36,6 +37,7 @@ pub struct SystemRegistry {
     /// Where a user's own keys are; those of the agent's user otherwise.
     user: Option<String>,
     _impersonation: Option<Impersonation>,
+    _hive: Option<Hive>,
 }
 
 impl SystemRegistry {
@@ -43,7 +45,22 @@ impl SystemRegistry {
         let failed = |source| RegistryError::Identity { source };
         let user = identity.map(Identity::sid).transpose().map_err(failed)?;
         let impersonation = identity.map(Identity::impersonate).transpose().map_err(failed)?;
-        Ok(Self { user, _impersonation: impersonation })
+        Ok(Self { user, _impersonation: impersonation, _hive: None })
+    }
+
+    /// With `HKEY_CURRENT_USER` being that user's. The hive of somebody who is not logged on is
+    /// loaded for as long as this lives; they cannot log on properly meanwhile.
+    pub fn open_of(account: &Account) -> Result<Self, RegistryError> {
+        let mut registry =
+            Self { user: Some(account.sid.clone()), _impersonation: None, _hive: None };
+        let own = Key::new(Root::CurrentUser, "");
+        if own.is_ok_and(|own| registry.exists(&own).unwrap_or(false)) {
+            return Ok(registry);
+        }
+        let hive = Hive::load(account).map_err(|source| RegistryError::Identity { source })?;
+        registry.user = Some(hive.name.clone());
+        registry._hive = Some(hive);
+        Ok(registry)
     }
 
     /// Where a key really is.
@@ -86,6 +103,42 @@ impl SystemRegistry {
     fn must_open(&self, key: &Key, access: REG_SAM_FLAGS) -> Result<Handle, RegistryError> {
         let missing = || RegistryError::Missing { key: key.clone() };
         self.open_key(key, 0, access)?.ok_or_else(missing)
+    }
+}
+
+/// The part of the registry of a user who is not logged on, loaded under a name of ours.
+struct Hive {
+    name: String,
+}
+
+impl Hive {
+    fn load(account: &Account) -> io::Result<Self> {
+        for right in ["SeBackupPrivilege", "SeRestorePrivilege"] {
+            identity::enable(right)?;
+        }
+        let hive = Self { name: format!("Deskhand-{}", account.sid) };
+        let (name, file) = (wide(&hive.name), wide(&format!(r"{}\NTUSER.DAT", account.home)));
+        // SAFETY: both texts end with a zero.
+        let status = unsafe { RegLoadKeyW(HKEY_USERS, name.as_ptr(), file.as_ptr()) };
+        // Left loaded by a process that died, it is ours to unload.
+        let is_loaded = matches!(status, ERROR_SUCCESS) || hive.is_there();
+        if is_loaded {
+            return Ok(hive);
+        }
+        std::mem::forget(hive);
+        Err(io::Error::from_raw_os_error(status.cast_signed()))
+    }
+
+    fn is_there(&self) -> bool {
+        let registry = SystemRegistry { user: None, _impersonation: None, _hive: None };
+        Key::new(Root::Users, &self.name).is_ok_and(|key| registry.exists(&key).unwrap_or(false))
+    }
+}
+
+impl Drop for Hive {
+    fn drop(&mut self) {
+        // SAFETY: the name ends with a zero. What cannot be unloaded stays until the next boot.
+        unsafe { RegUnLoadKeyW(HKEY_USERS, wide(&self.name).as_ptr()) };
     }
 }
 
