@@ -21,9 +21,9 @@ use std::io;
 
 #[cfg(target_os = "linux")]
 pub(crate) use system::Way;
+pub use system::{Identity, own_user, users_logged_on};
 #[cfg(windows)]
-pub(crate) use system::own_sid;
-pub use system::{Identity, own_user};
+pub(crate) use system::{active_session, own_sid};
 #[cfg(windows)]
 pub(crate) use token::{Impersonation, enable};
 

@@ -6,6 +6,7 @@
 //! `tests/conformance.rs` checks on both; `unsafe` lives here alone, per module and with a reason.
 
 pub mod account;
+mod ask;
 mod decode;
 mod facts;
 mod files;
@@ -23,6 +24,7 @@ pub mod survey;
 mod wmi;
 mod worker;
 
+pub use ask::{Answer, Question, ask};
 pub use decode::decode_output;
 pub use facts::{Network, boot_id, disk_free, facts, networks};
 pub use files::{

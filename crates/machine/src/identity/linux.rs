@@ -36,6 +36,14 @@ pub fn own_user() -> (String, String) {
     (named.map_or_else(|| uid.to_string(), |account| account.name), String::new())
 }
 
+/// The names of all who are logged on, sorted.
+pub fn users_logged_on() -> std::io::Result<Vec<String>> {
+    let mut users: Vec<String> = sessions::all()?.into_iter().map(|(_, one)| one.user).collect();
+    users.sort_unstable();
+    users.dedup();
+    Ok(users)
+}
+
 pub(super) fn logged_on() -> Result<Identity, IdentityError> {
     let Session { user, display } = sessions::active()
         .map_err(|source| IdentityError::Sessions { source })?

@@ -16,8 +16,16 @@ pub(super) struct Session {
     pub(super) display: Option<String>,
 }
 
+/// The higher, the rather it counts as the user of the machine.
+type Ranked = (u8, Session);
+
 /// Whoever counts as the user of this machine now.
 pub(super) fn active() -> io::Result<Option<Session>> {
+    Ok(best(all()?))
+}
+
+/// Everybody who is logged on, at the machine or from afar.
+pub(super) fn all() -> io::Result<Vec<Ranked>> {
     if let Some(found) = of_logind() {
         return Ok(found);
     }
@@ -28,23 +36,28 @@ pub(super) fn active() -> io::Result<Option<Session>> {
             Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    Ok(Vec::new())
+}
+
+fn best(sessions: Vec<Ranked>) -> Option<Session> {
+    let first = |best: Ranked, next: Ranked| if next.0 > best.0 { next } else { best };
+    sessions.into_iter().reduce(first).map(|(_, session)| session)
 }
 
 /// `None` where no logind answers.
-fn of_logind() -> Option<Option<Session>> {
+fn of_logind() -> Option<Vec<Ranked>> {
     let list = loginctl(&["list-sessions", "--no-legend", "--no-pager"])?;
     let ids: Vec<&str> =
         list.lines().filter_map(|line| line.split_ascii_whitespace().next()).collect();
     if ids.is_empty() {
-        return Some(None);
+        return Some(Vec::new());
     }
     let mut words = vec!["show-session", "--no-pager"];
     words.extend(["-p", "Name", "-p", "State", "-p", "Class", "-p", "Seat", "-p", "Type"]);
     words.extend(["-p", "Display", "-p", "Remote"]);
     words.push("--");
     words.extend(&ids);
-    Some(best(&loginctl(&words)?))
+    Some(of_blocks(&loginctl(&words)?))
 }
 
 fn loginctl(words: &[&str]) -> Option<String> {
@@ -55,7 +68,7 @@ fn loginctl(words: &[&str]) -> Option<String> {
 }
 
 /// Of what `loginctl show-session` tells: a block of lines for each session.
-fn best(told: &str) -> Option<Session> {
+fn of_blocks(told: &str) -> Vec<Ranked> {
     let sessions = told.split("\n\n").filter_map(|block| {
         let value = |name: &str| {
             let line = block.lines().find(|line| line.split('=').next() == Some(name))?;
@@ -75,11 +88,11 @@ fn best(told: &str) -> Option<Session> {
         let display = value("Display").map(str::to_owned);
         Some((rank, Session { user: value("Name")?.to_owned(), display }))
     });
-    sessions.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, one)| one)
+    sessions.collect()
 }
 
 /// Of glibc's records: 384 bytes each, the same on every 64-bit system that has them.
-fn of_utmp(bytes: &[u8], is_alive: impl Fn(i32) -> bool) -> Option<Session> {
+fn of_utmp(bytes: &[u8], is_alive: impl Fn(i32) -> bool) -> Vec<Ranked> {
     const RECORD: usize = 384;
     const USER_PROCESS: u8 = 7;
     let text = |field: &[u8]| {
@@ -104,7 +117,7 @@ fn of_utmp(bytes: &[u8], is_alive: impl Fn(i32) -> bool) -> Option<Session> {
         };
         Some((rank, Session { user, display }))
     });
-    sessions.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, one)| one)
+    sessions.collect()
 }
 
 fn is_alive(pid: i32) -> bool {
@@ -135,13 +148,13 @@ mod tests {
         let gone = record(8, "tty7", "gone", ":0");
         let user = |records: &[&Vec<u8>]| {
             let bytes: Vec<u8> = records.iter().flat_map(|record| record.iter().copied()).collect();
-            of_utmp(&bytes, |pid| pid == 77).map(|session| session.user)
+            best(of_utmp(&bytes, |pid| pid == 77)).map(|session| session.user)
         };
         assert_eq!(user(&[&ssh, &console, &screen, &gone]).as_deref(), Some("screen"));
         assert_eq!(user(&[&ssh, &console]).as_deref(), Some("console"));
         assert_eq!(user(&[&gone, &ssh]).as_deref(), Some("remote"));
         assert_eq!(user(&[&gone]), None);
-        assert_eq!(of_utmp(&screen, |_| false), None);
+        assert_eq!(of_utmp(&screen, |_| false), []);
     }
 
     #[test]
@@ -151,16 +164,17 @@ mod tests {
                     Name=bob\nSeat=seat0\nType=x11\nRemote=no\nClass=user\nState=active\nDisplay=:0\n\n\
                     Name=eve\nSeat=seat0\nType=x11\nClass=user\nState=online\nDisplay=:1\n";
         let expect = Session { user: "bob".into(), display: Some(":0".into()) };
-        assert_eq!(best(told), Some(expect));
-        assert_eq!(best("Name=ann\nClass=user\nState=closing\n"), None);
-        assert_eq!(best(""), None);
+        assert_eq!(of_blocks(told).len(), 2);
+        assert_eq!(best(of_blocks(told)), Some(expect));
+        assert_eq!(of_blocks("Name=ann\nClass=user\nState=closing\n"), []);
+        assert_eq!(of_blocks(""), []);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..1200)) {
             let _ = of_utmp(&bytes, |_| true);
-            let _ = best(&String::from_utf8_lossy(&bytes));
+            let _ = of_blocks(&String::from_utf8_lossy(&bytes));
         }
     }
 }

@@ -182,6 +182,18 @@ pub(super) fn resolve(
     Err(IdentityError::NeedsPassword { user: user.to_owned() })
 }
 
+/// The names of all who are logged on, as `DOMAIN\name`, sorted.
+pub fn users_logged_on() -> io::Result<Vec<String>> {
+    let name = |session: Session| match session.domain.as_str() {
+        "" => session.user,
+        domain => format!(r"{domain}\{}", session.user),
+    };
+    let mut users: Vec<String> = sessions()?.into_iter().map(name).collect();
+    users.sort_unstable();
+    users.dedup();
+    Ok(users)
+}
+
 fn of_agent() -> Result<Identity, IdentityError> {
     let own = token::own(TOKEN_ALL_ACCESS).and_then(|token| Identity::of(&token, false, false));
     own.map_err(|source| IdentityError::Call { user: own_user().0, source })
@@ -213,6 +225,11 @@ fn sessions() -> io::Result<Vec<Session>> {
     let ids = [console].into_iter().chain(active.into_iter().filter(|id| *id != console));
     let session = |id| Session { id, user: told(id, WTSUserName), domain: told(id, WTSDomainName) };
     Ok(ids.map(session).filter(|session| !session.user.is_empty()).collect())
+}
+
+/// Of the user of this machine.
+pub(crate) fn active_session() -> io::Result<Option<u32>> {
+    Ok(sessions()?.first().map(|session| session.id))
 }
 
 fn told(session: u32, what: WTS_INFO_CLASS) -> String {
