@@ -398,6 +398,14 @@ fn split(text: &str) -> Vec<Line> {
     lines
 }
 
+/// The lines of a text; an end behind the last is none more, and no text is one empty line.
+pub(crate) fn lines_of(text: &str) -> Vec<String> {
+    match text {
+        "" => vec![String::new()],
+        _ => split(text).into_iter().map(|line| line.text).collect(),
+    }
+}
+
 /// The one that most lines have; of equals the one that comes first.
 fn most_used(lines: &[Line]) -> Option<LineEnd> {
     let mut counts: Vec<(LineEnd, usize)> = Vec::new();

@@ -13,6 +13,7 @@ mod plan;
 mod record;
 pub mod schedule;
 mod survey;
+pub mod text;
 
 pub use document::*;
 pub use plan::*;
