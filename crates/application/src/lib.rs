@@ -9,11 +9,13 @@ mod document;
 pub mod encoding;
 pub mod ini;
 pub mod keeper;
+pub mod pe;
 mod plan;
 mod record;
 pub mod schedule;
 mod survey;
 pub mod text;
+pub mod wildcard;
 
 pub use document::*;
 pub use plan::*;
