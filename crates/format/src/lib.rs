@@ -9,6 +9,7 @@
 //! are problems beside it and refuse it later, by their severity.
 
 pub mod answers;
+pub mod application;
 pub mod code;
 mod declarations;
 mod problem;
@@ -19,6 +20,9 @@ mod schema;
 mod table;
 mod yaml;
 
+pub use application::{
+    ParsedApplication, application_schema, parse_application, print_application,
+};
 pub use declarations::script_declarations;
 pub use problem::Problem;
 pub use query::{QueryError, parse_query};

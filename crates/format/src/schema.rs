@@ -4,16 +4,16 @@
 //! that must exist) is said by [`crate::parse_workflow`].
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
-mod validator;
+pub(crate) mod validator;
 
 use serde_json::{Map, Value, json};
 
 use crate::table::{self, Key, Parameter, Preset, Shape};
 
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";
-const SPAN: &str = r"^\s*([0-9]+(ms|s|m|h|d)\s*)+$";
+pub(crate) const SPAN: &str = r"^\s*([0-9]+(ms|s|m|h|d)\s*)+$";
 const EVENT: &str = "^(exit +[0-9]{1,10} *|[A-Za-z_][A-Za-z0-9_]{0,63})$";
 
 /// Events that editors offer, with what they mean.

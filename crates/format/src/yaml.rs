@@ -88,7 +88,7 @@ impl Node {
     }
 }
 
-fn resolve(text: &str, style: Style) -> Scalar<'_> {
+pub(crate) fn resolve(text: &str, style: Style) -> Scalar<'_> {
     if style != Style::Plain {
         return Scalar::Text(text);
     }

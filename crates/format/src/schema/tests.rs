@@ -24,7 +24,7 @@ const BEYOND_SCHEMA: [&str; 7] = [
     code::TIMEOUT_TWICE,
 ];
 
-fn json(source: &str) -> Option<Value> {
+pub(crate) fn json(source: &str) -> Option<Value> {
     let mut problems = Problems::new(source);
     yaml::read(source, &mut problems).filter(|_| !problems.has_errors()).map(|node| value_of(&node))
 }

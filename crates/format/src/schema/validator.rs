@@ -5,7 +5,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 /// What of `value` does not fit `schema`, with the way to it.
-pub(super) fn validate(root: &Value, value: &Value) -> Vec<String> {
+pub(crate) fn validate(root: &Value, value: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     visit(root, root, value, "", &mut wrong);
     wrong
