@@ -5,15 +5,19 @@
 //! [`Source`]; instants, users and chance are arguments. Nothing here changes a machine: a plan's
 //! changes are carried out by `machine`, all or none of them.
 
+mod conflict;
 mod document;
 pub mod encoding;
 pub mod ini;
 pub mod keeper;
+pub mod macros;
 pub mod pe;
 mod plan;
 mod record;
 pub mod schedule;
 mod survey;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 pub mod wildcard;
 

@@ -3,16 +3,30 @@
 //! Its changes are a list of simple acts in their order, one for each thing that is changed,
 //! however many items had a part in it. `machine` carries out all of them or none.
 
+mod files;
+pub(crate) mod ground;
+mod ini;
+mod make;
 mod owned;
+pub(crate) mod place;
+pub(crate) mod registry;
+mod settle;
+mod shortcuts;
+#[cfg(test)]
+pub(crate) mod tests;
+mod text;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use make::plan;
 pub use owned::{Kept, Owned, Prior, TextDone, Thing};
 
 use model::registry::{Data, Key};
 use model::{ApplicationId, Digest};
 
+use crate::encoding::Convention;
 use crate::{Application, Installed};
 
 /// Whose part of an application: what belongs to the machine, or what belongs to one user.
@@ -53,8 +67,8 @@ pub struct Given {
     pub source_path: Option<String>,
     /// By the machine's own clock.
     pub now: jiff::civil::DateTime,
-    /// Of files that are neither UTF-8 nor UTF-16: `windows-1252`.
-    pub code_page: String,
+    /// Of INI and text files that say nothing about themselves.
+    pub convention: Convention,
     /// Of prior contents that are kept for undoing.
     pub kept_bytes_max: u64,
 }
@@ -122,12 +136,14 @@ pub enum Group {
     Text,
 }
 
+/// Of an item, in the document's list, from 0; of what is in a file or a folder, that and its own.
+pub type ItemPlace = (usize, Option<usize>);
+
 /// One item and what becomes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
     pub group: Group,
-    /// Its place in the document's list, from 0; of what is in a file, that and its own place.
-    pub place: (usize, Option<usize>),
+    pub place: ItemPlace,
     /// With macros expanded: a path, a key and value, a file with section and name.
     pub target: String,
     /// The rule's word, as the document writes it.
@@ -160,7 +176,7 @@ pub struct Finding {
     /// A code of `docs/errors`.
     pub code: &'static str,
     pub group: Option<Group>,
-    pub place: Option<(usize, Option<usize>)>,
+    pub place: Option<ItemPlace>,
     pub message: String,
 }
 

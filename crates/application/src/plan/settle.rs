@@ -1,0 +1,439 @@
+//! The end of planning: which changes are left, what the application answers for afterwards, and
+//! what somebody should know before.
+//!
+//! What an application owned before and does not want any more stays on its record, so that it goes
+//! with it. What stood there before its first version is kept through all later ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::Digest;
+use model::registry::Key;
+
+use super::make::Planner;
+use super::{
+    Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing,
+    place, words,
+};
+use crate::conflict::{self, Holders, Identity};
+use crate::plan::registry::Made;
+use crate::{Node, SurveyError};
+
+/// What an item makes the application answer for, as soon as it is known; what it was before is
+/// added at the end.
+#[derive(Debug, Clone)]
+pub(super) enum Claim {
+    File {
+        path: String,
+        shared: bool,
+    },
+    /// As far as something was removed.
+    Removed {
+        path: String,
+    },
+    /// As far as it was made.
+    Folder {
+        path: String,
+    },
+    RemovedFolder {
+        path: String,
+    },
+    /// As far as it was made.
+    Key {
+        key: Key,
+    },
+    RemovedKey {
+        key: Key,
+    },
+    Value {
+        key: Key,
+        name: String,
+    },
+    Ini {
+        path: String,
+        section: String,
+        name: String,
+        prior: Vec<String>,
+        ours: Vec<String>,
+    },
+    IniMade {
+        path: String,
+        section: Option<String>,
+    },
+    Text {
+        path: String,
+        done: Vec<TextDone>,
+    },
+}
+
+impl Claim {
+    /// The file that something is edited in.
+    fn edited(&self) -> Option<&str> {
+        match self {
+            Self::Ini { path, .. } | Self::IniMade { path, .. } | Self::Text { path, .. } => {
+                Some(path)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Changes by what they change.
+struct Index {
+    paths: BTreeMap<String, usize>,
+    keys: BTreeMap<Key, usize>,
+}
+
+impl Planner<'_> {
+    pub fn finish(mut self) -> Plan {
+        let (changes, numbers) = match self.ground.finish() {
+            Ok(finished) => finished,
+            Err(error) => {
+                self.lament(&error);
+                (Vec::new(), Vec::new())
+            }
+        };
+        renumber(&mut self.items, &numbers);
+        let owns = self.settle(&changes).unwrap_or_else(|error| {
+            self.lament(&error);
+            Vec::new()
+        });
+        self.check_kept(&changes);
+        let others = Holders::new(self.ground.family, conflict::beside(&self.wish));
+        let name = &self.wish.application.name;
+        self.findings.extend(conflict::findings(name, &owns, &others));
+        self.questions.splice(0..0, self.macros.questions());
+        Plan {
+            application: self.wish.application.id,
+            version: self.wish.application.version,
+            part: self.wish.part.clone(),
+            items: self.items,
+            changes,
+            findings: self.findings,
+            questions: self.questions,
+            answers: self.macros.answers(),
+            reboot: self.reboot,
+            owns,
+        }
+    }
+
+    fn lament(&mut self, error: &SurveyError) {
+        let (severity, message) = (Severity::Error, error.to_string());
+        self.findings.push(Finding {
+            severity,
+            code: "DH-P005",
+            group: None,
+            place: None,
+            message,
+        });
+    }
+
+    /// What undoing needs must fit into what is kept.
+    fn check_kept(&mut self, changes: &[Change]) {
+        let size = |change: &Change| match change {
+            Change::WriteFile { before: Before::File { size, .. }, .. }
+            | Change::RemoveFile { before: Before::File { size, .. }, .. } => *size,
+            _ => 0,
+        };
+        let needed: u64 = changes.iter().map(size).sum();
+        let most = self.given().kept_bytes_max;
+        if needed > most {
+            let message = format!(
+                "{} of files that are replaced or removed would have to be kept, at most {} are",
+                words::bytes(needed),
+                words::bytes(most)
+            );
+            let severity = Severity::Error;
+            self.findings.push(Finding {
+                severity,
+                code: "DH-P009",
+                group: None,
+                place: None,
+                message,
+            });
+        }
+    }
+
+    fn settle(&mut self, changes: &[Change]) -> Result<Vec<Owned>, SurveyError> {
+        let family = self.ground.family;
+        let index = Index::new(family, changes);
+        let record = self.wish.installed.map_or(&[][..], |installed| &installed.owns);
+        let recorded: BTreeMap<Identity, &Thing> =
+            record.iter().map(|owned| (Identity::of(family, &owned.thing), &owned.thing)).collect();
+        let others = Holders::new(family, conflict::beside(&self.wish));
+        let whole = self.whole_files();
+        let mut places: BTreeMap<Identity, usize> = BTreeMap::new();
+        let mut owns: Vec<Option<Owned>> = Vec::new();
+        for (group, claim) in std::mem::take(&mut self.claims) {
+            // A file that is brought whole answers for what is edited in it.
+            if claim.edited().is_some_and(|path| whole.contains(&*place::folded(family, path))) {
+                continue;
+            }
+            let settling = Settling { planner: self, index: &index, changes, others: &others };
+            let Some((id, thing)) = settling.settle(claim, &recorded)? else { continue };
+            let owned = thing.map(|thing| Owned { group, thing });
+            match places.get(&id) {
+                Some(at) => owns[*at] = owned,
+                None => {
+                    places.insert(id, owns.len());
+                    owns.push(owned);
+                }
+            }
+        }
+        let carried = record
+            .iter()
+            .filter(|owned| !places.contains_key(&Identity::of(family, &owned.thing)))
+            .cloned();
+        Ok(owns.into_iter().flatten().chain(carried).collect())
+    }
+
+    fn whole_files(&self) -> BTreeSet<String> {
+        let family = self.ground.family;
+        let files = self.claims.iter().filter_map(|(_, claim)| match claim {
+            Claim::File { path, .. } => Some(place::folded(family, path).into_owned()),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    pub fn recorded_value(&self, key: &Key, name: &str) -> Option<Made<'_>> {
+        let id = Identity::Value(key.folded(), model::registry::folded(name));
+        let owns = self.wish.installed.into_iter().flat_map(|record| &record.owns);
+        let mut values = owns.filter_map(|owned| match &owned.thing {
+            Thing::Value { prior, ours, .. }
+                if Identity::of(self.ground.family, &owned.thing) == id =>
+            {
+                Some(Made { prior: prior.as_ref(), ours: ours.as_ref() })
+            }
+            _ => None,
+        });
+        values.next()
+    }
+}
+
+/// Gives items the numbers that changes have in the end; one whose changes have all gone is in
+/// place.
+fn renumber(items: &mut [Planned], numbers: &[Option<usize>]) {
+    for item in items {
+        item.changes = item.changes.iter().filter_map(|old| numbers.get(*old).copied()?).collect();
+        item.changes.sort_unstable();
+        item.changes.dedup();
+        if matches!(item.outcome, Outcome::Changed { .. }) && item.changes.is_empty() {
+            item.outcome = Outcome::InPlace;
+        }
+    }
+}
+
+impl Index {
+    fn new(family: crate::Family, changes: &[Change]) -> Self {
+        let (mut paths, mut keys) = (BTreeMap::new(), BTreeMap::new());
+        for (number, change) in changes.iter().enumerate() {
+            match change {
+                Change::WriteFile { path, .. }
+                | Change::RemoveFile { path, .. }
+                | Change::CreateFolder { path }
+                | Change::RemoveFolder { path } => {
+                    paths.insert(place::folded(family, path).into_owned(), number);
+                }
+                Change::CreateKey { key } | Change::DeleteKey { key } => {
+                    keys.insert(key.folded(), number);
+                }
+                Change::SetValue { .. } | Change::DeleteValue { .. } => {}
+            }
+        }
+        Self { paths, keys }
+    }
+}
+
+/// One claim on its way to be owned.
+struct Settling<'s, 'p> {
+    planner: &'s Planner<'p>,
+    index: &'s Index,
+    changes: &'s [Change],
+    others: &'s Holders<'p>,
+}
+
+type Recorded<'r> = BTreeMap<Identity, &'r Thing>;
+
+impl Settling<'_, '_> {
+    /// What it is told by, and the thing; none where nothing was done and nothing is on record.
+    fn settle(
+        &self,
+        claim: Claim,
+        recorded: &Recorded<'_>,
+    ) -> Result<Option<(Identity, Option<Thing>)>, SurveyError> {
+        let family = self.planner.ground.family;
+        let thing = match claim {
+            Claim::File { path, shared } => self.file(path, shared, recorded)?,
+            Claim::Text { path, done } => match self.text(path, done, recorded)? {
+                Some(text) => text,
+                None => return Ok(None),
+            },
+            Claim::Removed { path } => {
+                let probe = Thing::Removed { path, prior: Prior::Absent };
+                return Ok(Some(self.removed(probe, recorded)));
+            }
+            Claim::Ini { path, section, name, prior, ours } => {
+                self.ini(Thing::Ini { path, section, name, prior, ours }, recorded)
+            }
+            Claim::Value { key, name } => self.value(key, name, recorded)?,
+            Claim::IniMade { path, section } => Thing::IniMade { path, section },
+            Claim::Folder { path } => return Ok(self.made(Thing::Folder { path }, recorded)),
+            Claim::RemovedFolder { path } => {
+                return Ok(self.made(Thing::RemovedFolder { path }, recorded));
+            }
+            Claim::Key { key } => return Ok(self.made(Thing::Key { key }, recorded)),
+            Claim::RemovedKey { key } => return Ok(self.made(Thing::RemovedKey { key }, recorded)),
+        };
+        let is_empty = matches!(&thing, Thing::Value { prior: None, ours: None, .. });
+        Ok(Some((Identity::of(family, &thing), (!is_empty).then_some(thing))))
+    }
+
+    fn change(&self, path: &str) -> Option<usize> {
+        let family = self.planner.ground.family;
+        self.index.paths.get(&*place::folded(family, path)).copied()
+    }
+
+    /// What the change of a path replaces.
+    fn replaced(&self, path: &str) -> Prior {
+        let Some(number) = self.change(path) else { return Prior::Same };
+        match &self.changes[number] {
+            Change::WriteFile { before: Before::Absent, .. } => Prior::Absent,
+            _ => Prior::Change(number),
+        }
+    }
+
+    /// What stood there before the first who answers for it.
+    fn prior(&self, path: &str, ours: Digest, recorded: Option<&Thing>, others: bool) -> Prior {
+        let probe = Thing::Removed { path: path.to_owned(), prior: Prior::Absent };
+        let other = self.others.of(&probe).iter().filter(|_| others);
+        let other =
+            other.map(|(_, thing)| *thing).find(|thing| matches!(thing, Thing::File { .. }));
+        match recorded.or(other) {
+            Some(
+                Thing::File { prior: Prior::Same, ours: was, .. }
+                | Thing::Text { prior: Prior::Same, ours: was, .. },
+            ) if *was != ours => self.replaced(path),
+            Some(
+                Thing::File { prior, .. }
+                | Thing::Text { prior, .. }
+                | Thing::Removed { prior, .. },
+            ) => prior.clone(),
+            _ => self.replaced(path),
+        }
+    }
+
+    fn file(
+        &self,
+        path: String,
+        shared: bool,
+        recorded: &Recorded<'_>,
+    ) -> Result<Thing, SurveyError> {
+        let family = self.planner.ground.family;
+        let id = Identity::Path(place::folded(family, &path).into_owned());
+        let ours = self.planner.ground.digest(&path)?;
+        let prior = self.prior(&path, ours, recorded.get(&id).copied(), true);
+        Ok(Thing::File { path, prior, ours, shared })
+    }
+
+    /// Nothing where there is no such file, and none was made.
+    fn text(
+        &self,
+        path: String,
+        mut done: Vec<TextDone>,
+        recorded: &Recorded<'_>,
+    ) -> Result<Option<Thing>, SurveyError> {
+        let ground = &self.planner.ground;
+        if !matches!(ground.node(&path)?, Some(Node::File(_))) {
+            return Ok(None);
+        }
+        let id = Identity::Path(place::folded(ground.family, &path).into_owned());
+        let record = recorded.get(&id).copied();
+        if let Some(Thing::Text { done: was, .. }) = record {
+            merge(&mut done, was);
+        }
+        let ours = ground.digest(&path)?;
+        let prior = self.prior(&path, ours, record, false);
+        Ok(Some(Thing::Text { path, prior, ours, done }))
+    }
+
+    fn removed(&self, probe: Thing, recorded: &Recorded<'_>) -> (Identity, Option<Thing>) {
+        let id = Identity::of(self.planner.ground.family, &probe);
+        let Thing::Removed { path, .. } = probe else { return (id, Some(probe)) };
+        let record = recorded.get(&id).copied();
+        let replaced = || match self.change(&path) {
+            Some(number) => Prior::Change(number),
+            None => Prior::Absent,
+        };
+        let prior = match record {
+            Some(Thing::Removed { prior, .. }) => prior.clone(),
+            Some(Thing::File { prior, .. } | Thing::Text { prior, .. })
+                if *prior != Prior::Same =>
+            {
+                prior.clone()
+            }
+            _ => replaced(),
+        };
+        let thing = (prior != Prior::Absent).then_some(Thing::Removed { path, prior });
+        (id, thing)
+    }
+
+    fn ini(&self, mut thing: Thing, recorded: &Recorded<'_>) -> Thing {
+        let id = Identity::of(self.planner.ground.family, &thing);
+        let others = self.others.of(&thing).iter().map(|(_, thing)| *thing);
+        let Thing::Ini { prior, ours, .. } = &mut thing else { return thing };
+        let same =
+            |other: &&Thing| matches!(other, Thing::Ini { ours: theirs, .. } if theirs == ours);
+        let first = recorded.get(&id).copied().or_else(|| others.into_iter().find(same));
+        if let Some(Thing::Ini { prior: was, .. }) = first {
+            prior.clone_from(was);
+        }
+        thing
+    }
+
+    fn value(&self, key: Key, name: String, recorded: &Recorded<'_>) -> Result<Thing, SurveyError> {
+        let ground = &self.planner.ground;
+        let ours = ground.value(&key, &name)?;
+        let prior = ground.original_value(&key, &name)?;
+        let mut thing = Thing::Value { key, name, prior, ours };
+        let id = Identity::of(ground.family, &thing);
+        let others = self.others.of(&thing).iter().map(|(_, thing)| *thing);
+        let Thing::Value { prior, ours, .. } = &mut thing else { return Ok(thing) };
+        let same =
+            |other: &&Thing| matches!(other, Thing::Value { ours: theirs, .. } if theirs == ours);
+        let first = recorded.get(&id).copied().or_else(|| others.into_iter().find(same));
+        if let Some(Thing::Value { prior: was, .. }) = first {
+            prior.clone_from(was);
+        }
+        Ok(thing)
+    }
+
+    /// Folders and keys are owned by who made or removed them.
+    fn made(&self, thing: Thing, recorded: &Recorded<'_>) -> Option<(Identity, Option<Thing>)> {
+        let id = Identity::of(self.planner.ground.family, &thing);
+        let changed = match &thing {
+            Thing::Folder { path } | Thing::RemovedFolder { path } => self.change(path).is_some(),
+            Thing::Key { key } | Thing::RemovedKey { key } => {
+                self.index.keys.contains_key(&key.folded())
+            }
+            _ => true,
+        };
+        match recorded.get(&id) {
+            // What it removed and makes again, or made and removes again, is as it was.
+            Some(was) if **was != thing && changed => Some((id, None)),
+            Some(_) => Some((id, Some(thing))),
+            None if changed => Some((id, Some(thing))),
+            None => None,
+        }
+    }
+}
+
+/// What an earlier distribution did stays told unless it was done again.
+fn merge(done: &mut Vec<TextDone>, was: &[TextDone]) {
+    for earlier in was {
+        match done.iter_mut().find(|now| now.edit == earlier.edit) {
+            Some(now) if now.added.is_empty() => now.added.clone_from(&earlier.added),
+            Some(_) => {}
+            None => done.push(earlier.clone()),
+        }
+    }
+}
