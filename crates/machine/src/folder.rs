@@ -20,7 +20,7 @@ mod system;
 
 pub use system::Folder;
 #[cfg(windows)]
-pub(crate) use system::nanos;
+pub(crate) use system::{nanos, wide};
 
 /// Names of files that are still being written begin so; they belong to no activity's files.
 pub const PART_PREFIX: &str = ".deskhand-part-";

@@ -7,6 +7,7 @@
 
 pub mod account;
 mod ask;
+pub mod change;
 mod decode;
 mod facts;
 mod files;

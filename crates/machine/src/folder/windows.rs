@@ -260,7 +260,7 @@ fn instant(mtime_ns: i64) -> io::Result<SystemTime> {
 }
 
 /// For Win32, in the form that has no limit of 260 characters.
-fn wide(path: &Path) -> Vec<u16> {
+pub(crate) fn wide(path: &Path) -> Vec<u16> {
     let text = path.as_os_str();
     let plain = text.to_string_lossy();
     let long = if plain.starts_with(r"\\?\") || !path.is_absolute() {

@@ -1,0 +1,154 @@
+//! What stood in the way of changes: contents by hash, kept so that they can be put back.
+//!
+//! A file that has no other name becomes the kept one itself, with whatever belongs to it; of
+//! others a copy is kept. A link is kept as a file that holds its target. Within a limit: what
+//! would go beyond is refused before anything is changed. What no record names any more is removed
+//! by [`KeptStore::sweep`].
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use model::Digest;
+
+use super::journal::Prior;
+use super::{ChangeError, Supplied, Supply, attributes};
+
+/// Names of copies that are still being written begin so.
+const NEW_PREFIX: &str = "new-";
+
+/// A folder of kept contents.
+#[derive(Debug, Clone)]
+pub struct KeptStore {
+    folder: PathBuf,
+    bytes_max: u64,
+}
+
+/// What a [`KeptStore::sweep`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    pub removed: u64,
+    pub bytes_removed: u64,
+    pub bytes_left: u64,
+}
+
+impl KeptStore {
+    /// Makes the folder where missing, for the machine alone. At most `bytes_max` are kept in it.
+    pub fn open(folder: &Path, bytes_max: u64) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        crate::protect_folder(folder)?;
+        Ok(Self { folder: folder.to_owned(), bytes_max })
+    }
+
+    /// Bytes that are kept now.
+    pub fn bytes(&self) -> io::Result<u64> {
+        self.list()?.map(|entry| entry.map(|(_, size)| size)).sum()
+    }
+
+    /// A kept content, with the mode, owner and time it had.
+    pub fn read(&self, digest: &Digest) -> io::Result<File> {
+        File::open(self.path(digest))
+    }
+
+    pub fn holds(&self, digest: &Digest) -> bool {
+        self.path(digest).exists()
+    }
+
+    /// Removes what is not `live`. Not while a transaction is under way.
+    pub fn sweep(&self, live: &BTreeSet<Digest>) -> io::Result<Swept> {
+        let mut swept = Swept::default();
+        for entry in self.list()? {
+            let (name, size) = entry?;
+            if name.parse().is_ok_and(|digest| live.contains(&digest)) {
+                swept.bytes_left += size;
+            } else {
+                attributes::remove_file(&self.folder.join(name))?;
+                swept.removed += 1;
+                swept.bytes_removed += size;
+            }
+        }
+        Ok(swept)
+    }
+
+    pub(super) fn check_room(&self, needed: u64) -> Result<(), ChangeError> {
+        let failed =
+            |source| ChangeError::State { path: self.folder.clone(), what: "read", source };
+        let free = self.bytes_max.saturating_sub(self.bytes().map_err(failed)?);
+        if needed > free { Err(ChangeError::KeptLimit { needed, free }) } else { Ok(()) }
+    }
+
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(digest.to_string())
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Keeps a copy of a file that stays where it is, durable once this returns.
+    pub(super) fn copy(&self, digest: &Digest, from: &mut File) -> io::Result<()> {
+        self.add(digest, |new| {
+            io::copy(from, new)?;
+            attributes::keep(from, new)
+        })
+    }
+
+    /// Keeps the target of a link.
+    pub(super) fn keep_text(&self, digest: &Digest, text: &[u8], prior: &Prior) -> io::Result<()> {
+        self.add(digest, |new| {
+            new.write_all(text)?;
+            attributes::give(new, prior.owner, prior.group)
+        })
+    }
+
+    fn add(
+        &self,
+        digest: &Digest,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.holds(digest) {
+            return Ok(());
+        }
+        let path = self.folder.join(format!("{NEW_PREFIX}{digest}"));
+        let mut new = File::create(&path)?;
+        fill(&mut new)?;
+        new.sync_all()?;
+        drop(new);
+        fs::rename(&path, self.path(digest))?;
+        attributes::sync_folder(&self.folder)
+    }
+
+    fn list(&self) -> io::Result<impl Iterator<Item = io::Result<(String, u64)>>> {
+        let entries = fs::read_dir(&self.folder)?;
+        Ok(entries.map(|entry| {
+            let entry = entry?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()))
+        }))
+    }
+}
+
+/// By the digest alone.
+impl Supply for KeptStore {
+    fn open(&self, _path: &str, digest: &Digest) -> io::Result<Supplied> {
+        self.read(digest).map(Supplied::File)
+    }
+}
+
+/// The digest of all that is left to read, and how much that was.
+pub(super) fn digest_of(from: &mut impl Read) -> io::Result<(Digest, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    let mut room = vec![0; 128 << 10];
+    let mut size = 0;
+    loop {
+        match from.read(&mut room) {
+            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), size)),
+            Ok(count) => {
+                hasher.update(&room[..count]);
+                size += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

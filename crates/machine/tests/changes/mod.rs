@@ -1,0 +1,370 @@
+//! Transactions on real files and a real registry: whole, or not at all.
+
+mod scene;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use application::{Before, Change, Content, Meta};
+use machine::change::{
+    AfterDeath, ChangeError, KeptStore, Recovered, Transaction, forget, pending, recover,
+};
+use machine::registry::{MemoryRegistry, Registry};
+use scene::{Scene, bytes, carry_out, key, path, picture, registry_picture, set_up_registry};
+
+fn registry() -> MemoryRegistry {
+    let mut registry = MemoryRegistry::default();
+    set_up_registry(&mut registry);
+    registry
+}
+
+fn with_scene(test: impl FnOnce(&Scene)) {
+    let base = tempfile::tempdir().unwrap();
+    test(&Scene::new(base.path()));
+}
+
+#[test]
+fn what_is_undone_is_as_it_was() {
+    with_scene(|scene| {
+        let kept = scene.set_up();
+        let mut registry = registry();
+        let (before, registry_before) = (picture(&scene.root()), registry.clone());
+        let changes = scene.changes(kept);
+        let (ground, shelf) = (scene.ground(), scene.shelf());
+        let mut transaction =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                .unwrap();
+        transaction.apply(&mut registry).unwrap();
+        assert_ne!(picture(&scene.root()), before);
+        assert!(registry != registry_before);
+        assert_eq!(transaction.undo(&mut registry).unwrap().left, Vec::<String>::new());
+        assert_eq!(picture(&scene.root()), before);
+        assert!(registry == registry_before);
+        assert_eq!(pending(&scene.work()).unwrap(), None);
+    });
+}
+
+#[test]
+fn what_is_committed_is_there_and_what_was_is_kept() {
+    with_scene(|scene| {
+        let kept = scene.set_up();
+        let mut registry = registry();
+        let changes = scene.changes(kept);
+        let done = carry_out(scene, &changes, &mut registry);
+        let read = |name: &str| fs::read_to_string(scene.real(name)).unwrap();
+        assert_eq!(read("new"), "new text");
+        assert_eq!(read("replaced"), scene::SOURCE_TEXT);
+        assert_eq!(read("made/deep/a"), scene::SOURCE_TEXT);
+        assert_eq!(read("swap/inner"), "left alone");
+        assert_eq!(read("twice-b"), "a file with two names");
+        assert_eq!(read("earlier"), "what an earlier application replaced");
+        assert!(!scene.real("old").exists() && !scene.real("gone").exists());
+        let names = picture(&scene.root());
+        let part = |name: &&std::path::PathBuf| machine::is_part(name.file_name().unwrap());
+        assert_eq!(names.keys().find(part), None);
+
+        let store = scene.ground().kept;
+        let files = done.iter().filter(|(_, kept)| !kept.is_link);
+        let mut contents: Vec<String> = files
+            .map(|(_, kept)| std::io::read_to_string(store.read(&kept.digest).unwrap()).unwrap())
+            .collect();
+        contents.sort();
+        let mut expect = [
+            "a file that becomes a folder",
+            "a file with two names",
+            "in a folder that goes",
+            "old text",
+            "to be removed",
+        ];
+        expect.sort_unstable();
+        assert_eq!(contents, expect);
+        let told = registry_picture(&registry);
+        assert!(told.contains_key(&key(r"New\Deep").to_string()));
+        assert!(!told.contains_key(&key("Old").to_string()));
+        assert_eq!(registry.value(&key("Kept"), "two").unwrap(), None);
+    });
+}
+
+/// What was kept goes back with all that belonged to it.
+#[test]
+fn what_was_kept_is_put_back_as_it_was() {
+    with_scene(|scene| {
+        scene.set_up();
+        let names: &[&str] =
+            if cfg!(unix) { &["replaced", "gone", "link"] } else { &["replaced", "gone"] };
+        let pictured = || {
+            let mut all = picture(&scene.root());
+            all.retain(|name, _| names.iter().any(|one| name.ends_with(one)));
+            all
+        };
+        let before = pictured();
+        let remove =
+            |name: &&str| Change::RemoveFile { path: path(name), before: scene.before(name) };
+        let changes: Vec<Change> = names.iter().map(remove).collect();
+        let done = carry_out(scene, &changes, &mut MemoryRegistry::default());
+        let back = |(at, kept): &(usize, application::Kept)| {
+            scene.write_change(names[*at], Content::Kept(kept.clone()), Meta::default())
+        };
+        let changes: Vec<Change> = done.iter().map(back).collect();
+        carry_out(scene, &changes, &mut MemoryRegistry::default());
+        assert_eq!(pictured(), before);
+    });
+}
+
+#[test]
+fn what_the_plan_did_not_see_is_left_alone() {
+    with_scene(|scene| {
+        scene.set_up();
+        let before = picture(&scene.root());
+        let absent = |name: &str| Change::WriteFile {
+            path: path(name),
+            before: Before::Absent,
+            content: bytes("x"),
+            meta: Meta::default(),
+        };
+        let other = |name: &str| Change::WriteFile {
+            path: path(name),
+            before: Before::File { size: 1, mtime_ns: 5 },
+            content: bytes("x"),
+            meta: Meta::default(),
+        };
+        let cases = [
+            absent("stays"),
+            other("stays"),
+            other("not there"),
+            absent("old"),
+            Change::RemoveFile { path: path("not there"), before: Before::Absent },
+            Change::RemoveFolder { path: path("stays") },
+            Change::RemoveFolder { path: path("old") },
+            Change::CreateFolder { path: path("old") },
+            absent("no folder/x"),
+            Change::DeleteKey { key: key("Old") },
+            Change::CreateKey { key: key("Kept") },
+        ];
+        for wrong in cases {
+            let mut registry = registry();
+            let fine = absent("fine");
+            let changes = [fine, wrong.clone()];
+            let (ground, shelf) = (scene.ground(), scene.shelf());
+            let prepared =
+                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf);
+            let error = match prepared {
+                Err(error) => error,
+                Ok(mut transaction) => {
+                    let error = transaction.apply(&mut registry).unwrap_err();
+                    transaction.undo(&mut registry).unwrap();
+                    error
+                }
+            };
+            let expected = matches!(
+                error,
+                ChangeError::Changed { .. }
+                    | ChangeError::NotEmpty { .. }
+                    | ChangeError::NoFolder { .. }
+            );
+            assert!(expected, "{wrong:?}: {error}");
+            assert_eq!(picture(&scene.root()), before, "{wrong:?}");
+        }
+    });
+}
+
+/// Somebody else writes between the preparation and the act.
+#[test]
+fn what_changes_meanwhile_is_left_alone() {
+    for name in ["new", "replaced", "gone"] {
+        with_scene(|scene| {
+            let kept = scene.set_up();
+            let mut registry = registry();
+            let changes = scene.changes(kept);
+            let (ground, shelf) = (scene.ground(), scene.shelf());
+            let mut transaction =
+                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                    .unwrap();
+            scene.write(name, "by somebody else");
+            let error = transaction.apply(&mut registry).unwrap_err();
+            assert!(matches!(error, ChangeError::Changed { .. }), "{name}: {error}");
+            assert_eq!(error.code(), "DH-U001");
+            transaction.undo(&mut registry).unwrap();
+            assert_eq!(fs::read_to_string(scene.real(name)).unwrap(), "by somebody else");
+            assert_eq!(fs::read_to_string(scene.real("stays")).unwrap(), "left alone");
+            assert!(!scene.real("made").exists());
+        });
+    }
+}
+
+#[test]
+fn folders_that_others_use_meanwhile_stay() {
+    with_scene(|scene| {
+        let kept = scene.set_up();
+        let mut registry = registry();
+        let changes = scene.changes(kept);
+        let (ground, shelf) = (scene.ground(), scene.shelf());
+        let mut transaction =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                .unwrap();
+        transaction.apply(&mut registry).unwrap();
+        scene.write("made/by others", "theirs");
+        registry.create(&key(r"New\Theirs")).unwrap();
+        let left = transaction.undo(&mut registry).unwrap().left;
+        assert_eq!(left, [key("New").to_string(), path("made")]);
+        assert_eq!(fs::read_to_string(scene.real("made/by others")).unwrap(), "theirs");
+        assert!(!scene.real("made/b").exists());
+    });
+}
+
+#[test]
+fn what_the_source_gives_must_be_what_was_planned() {
+    with_scene(|scene| {
+        scene.set_up();
+        let before = picture(&scene.root());
+        let content = |path: &str, size| Content::Source {
+            path: path.to_owned(),
+            digest: scene::digest(scene::SOURCE_TEXT.as_bytes()),
+            size,
+        };
+        let size = scene::SOURCE_TEXT.len() as u64;
+        fs::write(scene.base.join("source/other"), "FROM the source\n").unwrap();
+        for (content, code) in [
+            (content("a", size - 1), "DH-U001"),
+            (content("a", size + 1), "DH-U001"),
+            (content("other", size), "DH-U001"),
+            (content("nowhere", size), "DH-U004"),
+        ] {
+            let changes = [
+                scene.write_change("new", bytes("fine"), Meta::default()),
+                scene.write_change("replaced", content, Meta::default()),
+            ];
+            let mut registry = MemoryRegistry::default();
+            let (ground, shelf) = (scene.ground(), scene.shelf());
+            let error =
+                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                    .unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert_eq!(picture(&scene.root()), before);
+        }
+    });
+}
+
+#[test]
+fn the_limit_of_what_is_kept_is_checked_before_anything_is_done() {
+    with_scene(|scene| {
+        scene.set_up();
+        let before = picture(&scene.root());
+        let mut ground = scene.ground();
+        let used = ground.kept.bytes().unwrap();
+        ground.kept = KeptStore::open(&scene.base.join("kept"), used + 12).unwrap();
+        let change = Change::RemoveFile { path: path("gone"), before: scene.before("gone") };
+        let mut registry = MemoryRegistry::default();
+        let error = Transaction::prepare(
+            &scene.work(),
+            &[change],
+            b"",
+            &ground,
+            &mut registry,
+            &scene.shelf(),
+        )
+        .unwrap_err();
+        assert!(matches!(error, ChangeError::KeptLimit { needed: 13, free: 12 }), "{error}");
+        assert_eq!(error.code(), "DH-U002");
+        assert_eq!(picture(&scene.root()), before);
+    });
+}
+
+#[test]
+fn what_no_record_names_is_swept_from_the_kept() {
+    with_scene(|scene| {
+        scene.set_up();
+        let remove =
+            |name: &&str| Change::RemoveFile { path: path(name), before: scene.before(name) };
+        let changes: Vec<Change> = ["gone", "stays"].iter().map(remove).collect();
+        let done = carry_out(scene, &changes, &mut MemoryRegistry::default());
+        let (store, live) = (scene.ground().kept, done[1].1.digest);
+        let swept = store.sweep(&BTreeSet::from([live])).unwrap();
+        // One of them was there before.
+        assert_eq!((swept.removed, swept.bytes_left), (2, done[1].1.size));
+        assert!(store.holds(&live) && !store.holds(&done[0].1.digest));
+    });
+}
+
+/// A transaction that is dropped is one whose program died.
+#[test]
+fn one_that_was_cut_off_is_found_and_undone_or_finished() {
+    for after_death in [AfterDeath::Undo, AfterDeath::Finish] {
+        with_scene(|scene| {
+            let kept = scene.set_up();
+            let mut registry = registry();
+            let changes = scene.changes(kept);
+            let (mut ground, shelf) = (scene.ground(), scene.shelf());
+            ground.after_death = after_death;
+            let before = picture(&scene.root());
+            let work = scene.work();
+            let mut transaction =
+                Transaction::prepare(&work, &changes, b"whose", &ground, &mut registry, &shelf)
+                    .unwrap();
+            let busy = recover(&work, &ground, &mut registry).unwrap_err();
+            assert_eq!(busy.code(), "DH-U003");
+            transaction.apply(&mut registry).unwrap();
+            drop(transaction);
+
+            assert_eq!(pending(&work).unwrap().as_deref(), Some(&b"whose"[..]));
+            let again = Transaction::prepare(&work, &changes, b"", &ground, &mut registry, &shelf);
+            assert!(matches!(again.unwrap_err(), ChangeError::Unfinished { .. }));
+            let recovered = recover(&work, &ground, &mut registry).unwrap().unwrap();
+            match (after_death, recovered) {
+                (AfterDeath::Undo, Recovered::Undone { note, .. }) => {
+                    assert_eq!(note, b"whose");
+                    assert_eq!(picture(&scene.root()), before);
+                }
+                (AfterDeath::Finish, Recovered::Done { done, .. }) => {
+                    assert!(done.kept.len() >= 5);
+                    let again = recover(&work, &ground, &mut registry).unwrap().unwrap();
+                    assert!(matches!(again, Recovered::Done { done: told, .. } if told == done));
+                    forget(&work).unwrap();
+                }
+                (_, other) => panic!("{other:?}"),
+            }
+            assert_eq!(recover(&work, &ground, &mut registry).unwrap(), None);
+        });
+    }
+}
+
+#[test]
+fn every_failure_of_the_registry_is_undone() {
+    with_scene(|scene| {
+        let kept = scene.set_up();
+        let changes = scene.changes(kept);
+        let before = picture(&scene.root());
+        for at in 0.. {
+            let mut registry = registry().failing_once_after(at);
+            let (ground, shelf) = (scene.ground(), scene.shelf());
+            let mut transaction =
+                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                    .unwrap();
+            let applied = transaction.apply(&mut registry);
+            let undone = transaction.undo(&mut registry);
+            if applied.is_ok() {
+                assert!(at >= 8, "{at}");
+                undone.unwrap_err();
+                recover(&scene.work(), &ground, &mut registry).unwrap();
+            }
+            assert_eq!(picture(&scene.root()), before, "{at}");
+            assert!(registry == self::registry(), "{at}");
+            if applied.is_ok() {
+                break;
+            }
+        }
+        for at in 0..20 {
+            let mut dying = registry().dying_after(at);
+            let (ground, shelf) = (scene.ground(), scene.shelf());
+            let mut transaction =
+                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut dying, &shelf)
+                    .unwrap();
+            let _ = transaction.apply(&mut dying);
+            let _ = transaction.undo(&mut dying);
+            let mut revived = dying.revived();
+            recover(&scene.work(), &ground, &mut revived).unwrap();
+            assert_eq!(picture(&scene.root()), before, "{at}");
+            assert!(revived == registry(), "{at}");
+        }
+    });
+}
