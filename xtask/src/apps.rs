@@ -9,10 +9,11 @@ use crate::place;
 use crate::process::{self, heading, spell, timed};
 
 const PROFILE: &str = "quick";
-const BENCHES: [(&str, &str); 4] = [
+const BENCHES: [(&str, &str); 5] = [
     ("fanout", "50 agents, one command: from command line to last result"),
     ("steps", "the ten-step deployment on 50 agents, first and repeated"),
     ("fleet", "10,000 idle agents: memory of the server, connecting, one deployment to all"),
+    ("agentless", "one command on 100 computers over SSH, and what other tools need for it"),
     ("journal", "durable records a second on SQLite"),
 ];
 
@@ -66,6 +67,6 @@ fn hand_over(command: &mut Command) -> Result<ExitCode> {
 }
 
 fn benches() -> String {
-    let lines = BENCHES.map(|(name, what)| format!("\n  {name:8} {what}"));
+    let lines = BENCHES.map(|(name, what)| format!("\n  {name:9} {what}"));
     format!("There are:{}", lines.concat())
 }

@@ -3,8 +3,9 @@
 //! Packages hold the programs, the units and nothing that is made on the machine. The programs are
 //! built here, or taken from a folder that `--bin` names.
 
+mod deb;
+
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,8 +16,6 @@ use crate::{install, place};
 
 const HELP: &str =
     "cargo xtask dist [--profile release|quick|dev] [--bin DIR] [--out DIR] [--msi EXE]";
-const UNIT: &str = "apps/agent/src/service/deskhand-agent.service";
-const MAINTAINER: &str = "Deskhand <deskhand@example.invalid>";
 
 struct Wish {
     profile: String,
@@ -29,12 +28,15 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     let wish = read(words)?;
     install::packages(install::DIST, "packages")?;
     fs::create_dir_all(&wish.out).with_context(|| wish.out.display().to_string())?;
-    let bin = match &wish.bin {
-        Some(bin) => bin.clone(),
-        None => build(&wish.profile)?,
+    let (server, agent) = match &wish.bin {
+        Some(bin) => (bin.clone(), bin.clone()),
+        None => (
+            build(&wish.profile, "deskhand")?,
+            build(profile_of_agent(&wish.profile), "deskhand-agent")?,
+        ),
     };
-    agent_deb(&bin, &wish.out)?;
-    server_deb(&bin, &wish.out)?;
+    deb::agent(&agent, &wish.out)?;
+    deb::server(&server, &wish.out)?;
     if let Some(program) = &wish.msi {
         msi(program, &wish.out)?;
     }
@@ -58,106 +60,17 @@ fn read(words: &[String]) -> Result<Wish> {
     Ok(wish)
 }
 
-fn build(profile: &str) -> Result<PathBuf> {
-    heading(&format!("building for {profile}"));
-    let words = ["build", "--profile", profile, "-p", "deskhand", "-p", "deskhand-agent"];
-    process::run(&mut cargo(words))?;
+/// The agent that is shipped is built to be small.
+fn profile_of_agent(profile: &str) -> &str {
+    if profile == "release" { "agent" } else { profile }
+}
+
+/// Builds one package; says in which folder its program is.
+fn build(profile: &str, package: &str) -> Result<PathBuf> {
+    heading(&format!("building {package} with the profile {profile}"));
+    process::run(&mut cargo(["build", "--profile", profile, "-p", package]))?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(place::target().join(folder))
-}
-
-/// A folder that becomes a package.
-struct Tree {
-    folder: PathBuf,
-}
-
-impl Tree {
-    fn new(out: &Path, name: &str) -> Result<Self> {
-        let folder = out.join(format!("{name}.tree"));
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(folder.join("DEBIAN"))?;
-        Ok(Self { folder })
-    }
-
-    fn put(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
-        let to = self.folder.join(path);
-        fs::create_dir_all(to.parent().unwrap_or(&self.folder))?;
-        fs::write(&to, bytes)?;
-        Ok(fs::set_permissions(&to, PermissionsExt::from_mode(mode))?)
-    }
-
-    fn program(&self, from: &Path, path: &str) -> Result<()> {
-        let bytes =
-            fs::read(from).with_context(|| format!("{}: build it first", from.display()))?;
-        self.put(path, &bytes, 0o755)
-    }
-
-    fn control(&self, name: &str, depends: &str, short: &str, long: &str) -> Result<()> {
-        let version = env!("CARGO_PKG_VERSION");
-        let text = format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: {MAINTAINER}\n\
-             Section: admin\nPriority: optional\nDepends: {depends}\nDescription: {short}\n {long}\n"
-        );
-        self.put("DEBIAN/control", text.as_bytes(), 0o644)
-    }
-
-    /// What is done when a package with a service comes and goes. Without systemd, as in an image,
-    /// nothing is started.
-    fn scripts(&self, unit: &str, purged: &str) -> Result<()> {
-        let came = "#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && [ -n \"$2\" ] \\\n    \
-                    && [ -d /run/systemd/system ]; then\n    systemctl daemon-reload\n    \
-                    systemctl try-restart UNIT\nfi\n";
-        let goes = "#!/bin/sh\nset -e\nif [ \"$1\" = remove ] && [ -d /run/systemd/system ]; then\n    \
-                    systemctl disable --now UNIT || true\nfi\n";
-        let gone = format!(
-            "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then\n    systemctl daemon-reload || \
-             true\nfi\nif [ \"$1\" = purge ]; then\n    rm -rf {purged}\nfi\n"
-        );
-        for (name, text) in [("postinst", came), ("prerm", goes), ("postrm", &gone)] {
-            self.put(&format!("DEBIAN/{name}"), text.replace("UNIT", unit).as_bytes(), 0o755)?;
-        }
-        Ok(())
-    }
-
-    fn pack(&self, out: &Path, name: &str) -> Result<()> {
-        let file = out.join(format!("{name}_{}_amd64.deb", env!("CARGO_PKG_VERSION")));
-        let mut deb = process::command("dpkg-deb");
-        deb.args(["--root-owner-group", "--build"]).arg(&self.folder).arg(&file);
-        process::run(&mut deb)?;
-        fs::remove_dir_all(&self.folder)?;
-        note(&file.display().to_string());
-        Ok(())
-    }
-}
-
-fn agent_deb(bin: &Path, out: &Path) -> Result<()> {
-    let tree = Tree::new(out, "deskhand-agent")?;
-    tree.program(&bin.join("deskhand-agent"), "usr/bin/deskhand-agent")?;
-    let unit = fs::read(place::checkout().join(UNIT)).context(UNIT)?;
-    tree.put("usr/lib/systemd/system/deskhand-agent.service", &unit, 0o644)?;
-    let long = "Carries out what a deployment server sends, and reports. Enrol it with\n \
-                `deskhand-agent install`, which starts the service too.";
-    tree.control("deskhand-agent", "libc6", "agent of the Deskhand deployment server", long)?;
-    // It starts once it is enrolled, by `deskhand-agent install`.
-    tree.scripts("deskhand-agent.service", "/var/lib/deskhand-agent")?;
-    tree.pack(out, "deskhand-agent")
-}
-
-fn server_deb(bin: &Path, out: &Path) -> Result<()> {
-    let tree = Tree::new(out, "deskhand")?;
-    tree.program(&bin.join("deskhand"), "usr/bin/deskhand")?;
-    // Its unit depends on where the administrator wants data and settings.
-    let long = "Keeps a fleet of desktops and servers in order: workflows, deployments, and the\n \
-                command line for them. `deskhand server install` makes the service.";
-    tree.control(
-        "deskhand",
-        "libc6",
-        "fleet software distribution: server and command line",
-        long,
-    )?;
-    tree.pack(out, "deskhand")
 }
 
 /// The agent for Windows as an installer package; the service is made by the agent itself.

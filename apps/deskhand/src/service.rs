@@ -20,6 +20,9 @@ use crate::trouble::Trouble;
 pub const UNIT: &str = "deskhand.service";
 pub const SETTINGS: &str = "/etc/deskhand/server.toml";
 const UNIT_PATH: &str = "/etc/systemd/system/deskhand.service";
+/// Where the package has its unit, which starts the same program with the same settings.
+const PACKAGED_PATH: &str = "/usr/lib/systemd/system/deskhand.service";
+const ENABLED_PATH: &str = "/etc/systemd/system/multi-user.target.wants/deskhand.service";
 const USERS_PATH: &str = "/etc/sysusers.d/deskhand.conf";
 /// Told systemd's tools of the user; its home is the state folder.
 const USERS: &str = "u deskhand - \"Deskhand server\" /var/lib/deskhand /usr/sbin/nologin\n";
@@ -70,14 +73,15 @@ pub fn install(args: &InstallArgs) -> Result<()> {
         restart_after: args.restart_after,
         watchdog: args.watchdog,
     })?;
-    write(&below(root, UNIT_PATH), &unit)?;
-    write(&below(root, USERS_PATH), USERS)?;
-    make_user(root)?;
-    let text = format!(
-        "{} and {} are written.",
-        below(root, UNIT_PATH).display(),
-        settings_path.display()
-    );
+    let packaged = below(root, PACKAGED_PATH);
+    let is_packaged = fs::read_to_string(&packaged).is_ok_and(|text| text == unit);
+    let unit_path = if is_packaged { packaged } else { below(root, UNIT_PATH) };
+    if !is_packaged {
+        write(&unit_path, &unit)?;
+        write(&below(root, USERS_PATH), USERS)?;
+        make_user(root)?;
+    }
+    let text = format!("{} and {} are there.", unit_path.display(), settings_path.display());
     if root.is_some() || !is_systemd_here() {
         let how = "Where systemd runs: systemctl daemon-reload && systemctl enable --now deskhand";
         output::note(format!("{text}\n{how}"));
@@ -93,7 +97,10 @@ pub fn install(args: &InstallArgs) -> Result<()> {
 pub fn remove(root: Option<&Path>) -> Result<()> {
     let unit = below(root, UNIT_PATH);
     if !unit.exists() {
-        return Err(not_installed(&unit).into());
+        let packaged = below(root, PACKAGED_PATH);
+        return Err(
+            if packaged.exists() { belongs(&packaged) } else { not_installed(&unit) }.into()
+        );
     }
     if root.is_none() && is_systemd_here() {
         systemctl(["disable", "--now", UNIT])?;
@@ -118,14 +125,16 @@ pub fn remove(root: Option<&Path>) -> Result<()> {
 
 /// `start`, `stop` or `restart`.
 pub fn order(what: &str) -> Result<()> {
-    if !Path::new(UNIT_PATH).exists() {
+    if ![UNIT_PATH, PACKAGED_PATH].iter().any(|path| Path::new(path).exists()) {
         return Err(not_installed(Path::new(UNIT_PATH)).into());
     }
     systemctl([what, UNIT])
 }
 
+/// The package brings its unit to machines that only want the command line, too: there it counts
+/// once it is enabled.
 pub fn is_installed() -> bool {
-    Path::new(UNIT_PATH).exists()
+    [UNIT_PATH, ENABLED_PATH].iter().any(|path| Path::new(path).exists())
 }
 
 /// What systemd says of the service, where it is installed and systemd runs.
@@ -147,6 +156,13 @@ fn not_installed(unit: &Path) -> Trouble {
         what,
         "`deskhand server install` does it; `deskhand server run` runs it without",
     )
+}
+
+fn belongs(unit: &Path) -> Trouble {
+    let what = format!("{} belongs to the package deskhand", unit.display());
+    let hint = "`apt-get remove deskhand` takes the service away; `systemctl disable --now \
+                deskhand` only stops it for good";
+    Trouble::new("DH-C132", what, hint)
 }
 
 fn is_systemd_here() -> bool {

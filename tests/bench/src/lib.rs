@@ -1,5 +1,7 @@
 //! What the benches share: rounds, medians, one line of result.
 
+pub mod peers;
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};

@@ -15,6 +15,8 @@ pub struct Sshd {
     folder: PathBuf,
     pub host: String,
     pub port: u16,
+    /// Whoever logs in has the folder `home` for a home, as on a machine of its own.
+    has_home: bool,
     process: Option<Child>,
 }
 
@@ -22,12 +24,24 @@ impl Sshd {
     /// Listens on `host`, which may be any of `127.0.0.0/8`. Whoever logs in may use the folder
     /// [`Sshd::temp`] and no other for temporary files.
     pub fn start(folder: &Path, host: &str) -> Result<Self> {
+        Self::make(folder, host, false)
+    }
+
+    /// The same as a machine of its own: who logs in finds no home of another address.
+    pub fn start_with_home(folder: &Path, host: &str) -> Result<Self> {
+        Self::make(folder, host, true)
+    }
+
+    fn make(folder: &Path, host: &str, has_home: bool) -> Result<Self> {
         let folder = folder.join(format!("sshd-{host}"));
         std::fs::create_dir_all(folder.join("tmp"))?;
         let port = std::net::TcpListener::bind((host, 0))?.local_addr()?.port();
-        let mut sshd = Self { folder, host: host.to_owned(), port, process: None };
+        let mut sshd = Self { folder, host: host.to_owned(), port, has_home, process: None };
         open(&sshd.folder, 0o755)?;
         open(&sshd.temp(), 0o1777)?;
+        if has_home {
+            std::fs::create_dir_all(sshd.file("home"))?;
+        }
         sshd.make_key("host_key", "")?;
         sshd.make_key("user_key", "")?;
         sshd.make_key("locked_key", "opensesame")?;
@@ -83,12 +97,13 @@ impl Sshd {
             "Port {}\nListenAddress {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              StrictModes no\nUsePAM no\nUseDNS no\nPasswordAuthentication yes\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 500\n\
-             MaxSessions 500\nPermitUserEnvironment no\nSetEnv TMPDIR={}\n",
+             MaxSessions 500\nPermitUserEnvironment no\nSetEnv TMPDIR={}{}\n",
             self.port,
             self.host,
             file("host_key"),
             file("authorized_keys"),
             file("tmp"),
+            if self.has_home { format!(" HOME={}", file("home")) } else { String::new() },
         );
         std::fs::write(self.file("config"), config)?;
         let mut command = Command::new(PROGRAM);
@@ -106,8 +121,18 @@ impl Sshd {
 
     /// Cuts every connection, as a power cut of the line would; says how many there were.
     pub fn cut(&self) -> Result<usize> {
+        let mut cut = 0;
+        for process in self.connections()? {
+            let killed = Command::new("kill").args(["-9", &process.to_string()]).status()?;
+            cut += usize::from(killed.success());
+        }
+        Ok(cut)
+    }
+
+    /// The processes that serve connections.
+    pub fn connections(&self) -> Result<Vec<u32>> {
         let own = self.process.as_ref().map(Child::id).context("an SSH server that runs")?;
-        let (mut below, mut cut) = (vec![own], 0);
+        let (mut below, mut found) = (vec![own], Vec::new());
         while let Some(parent) = below.pop() {
             let path = format!("/proc/{parent}/task/{parent}/children");
             let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -115,13 +140,11 @@ impl Sshd {
                 let name = std::fs::read_to_string(format!("/proc/{child}/comm"));
                 if name.is_ok_and(|name| name.starts_with("sshd")) {
                     below.push(child);
-                    let pid = child.to_string();
-                    let killed = Command::new("kill").args(["-9", &pid]).status()?;
-                    cut += usize::from(killed.success());
+                    found.push(child);
                 }
             }
         }
-        Ok(cut)
+        Ok(found)
     }
 
     /// What lies in the folder for temporary files.

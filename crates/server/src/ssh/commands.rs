@@ -14,37 +14,55 @@ const PROGRAM: &str = "deskhand-agent";
 
 /// Asks a POSIX system what it is; Windows answers with an error.
 pub fn look() -> String {
-    sh("uname -s -m; id -u; command -v sha256sum || echo -; \
+    sh("uname -s -m; command -v gzip || echo -; \
         ls \"$HOME/.cache/deskhand\" 2>/dev/null")
 }
 
 /// Asks Windows.
 pub const WINDOWS_LOOK: &str = "cmd /d /c \"ver & echo %PROCESSOR_ARCHITECTURE%\"";
 
+/// How the program comes over the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    Plain,
+    /// As `gzip` takes apart, which checks its sum.
+    Gzip,
+}
+
+impl Packing {
+    /// Takes it from standard input and gives the program.
+    fn reader(self) -> &'static str {
+        match self {
+            Self::Plain => "cat",
+            Self::Gzip => "gzip -dc",
+        }
+    }
+}
+
 /// Takes the program of `size` bytes from standard input into a private folder and prints that
-/// folder, then the program's SHA-256 where there is a tool. What came in part, or is not started
-/// within a minute, is removed by the same command.
-pub fn copy(size: u64) -> String {
+/// folder. What came in part, or is not started within a minute, is removed by the same command.
+/// Whether it is the program that was sent is looked at by itself when it starts.
+pub fn copy(size: u64, packing: Packing) -> String {
+    let read = packing.reader();
     sh(&format!(
         "umask 077; d=$(mktemp -d \"${{TMPDIR:-/tmp}}/deskhand-XXXXXXXXXX\") || exit 71; \
          trap \"rm -rf \\\"$d\\\"; exit 72\" HUP INT TERM PIPE; \
-         cat >\"$d/{PROGRAM}\"; \
+         {read} >\"$d/{PROGRAM}\"; \
          if [ \"$(wc -c <\"$d/{PROGRAM}\")\" -ne {size} ]; then rm -rf \"$d\"; exit 73; fi; \
-         chmod 700 \"$d/{PROGRAM}\"; \
-         echo \"$d\"; sha256sum <\"$d/{PROGRAM}\" 2>/dev/null || echo -; i=0; \
+         chmod 700 \"$d/{PROGRAM}\"; echo \"$d\"; i=0; \
          while [ $i -lt {UNSTARTED_S} ] && [ -e \"$d/{PROGRAM}\" ] && [ ! -e \"$d/started\" ]; \
          do sleep 1; i=$((i+1)); done; [ -e \"$d/started\" ] || rm -rf \"$d\""
     ))
 }
 
 /// The same into a folder that stays, named by the program's hash.
-pub fn copy_to_keep(size: u64, hash: &str) -> String {
+pub fn copy_to_keep(size: u64, hash: &str, packing: Packing) -> String {
+    let read = packing.reader();
     sh(&format!(
         "umask 077; d=\"$HOME/.cache/deskhand/{hash}\"; mkdir -p \"$d\" || exit 71; \
          p=\"$d/{PROGRAM}.$$\"; trap \"rm -f \\\"$p\\\"; exit 72\" HUP INT TERM PIPE; \
-         cat >\"$p\"; if [ \"$(wc -c <\"$p\")\" -ne {size} ]; then rm -f \"$p\"; exit 73; fi; \
-         chmod 700 \"$p\" && mv \"$p\" \"$d/{PROGRAM}\" && echo \"$d\"; \
-         sha256sum <\"$d/{PROGRAM}\" 2>/dev/null || echo -"
+         {read} >\"$p\"; if [ \"$(wc -c <\"$p\")\" -ne {size} ]; then rm -f \"$p\"; exit 73; fi; \
+         chmod 700 \"$p\" && mv \"$p\" \"$d/{PROGRAM}\" && echo \"$d\""
     ))
 }
 
@@ -91,7 +109,6 @@ pub fn windows_copy(size: u64) -> String {
          $f=[IO.File]::Create($p); [Console]::OpenStandardInput().CopyTo($f); $f.Close(); \
          if((Get-Item $p).Length -ne {size}){{Remove-Item -Recurse -Force $d; exit 73}}; \
          (New-Object -ComObject Scripting.FileSystemObject).GetFolder($d).ShortPath; \
-         (Get-FileHash -Algorithm SHA256 $p).Hash.ToLower(); \
          for($i=0; $i -lt {UNSTARTED_S} -and -not (Test-Path \"$d\\started\"); $i++)\
          {{Start-Sleep 1}}; \
          if(-not (Test-Path \"$d\\started\")){{Remove-Item -Recurse -Force $d}}"
@@ -147,13 +164,24 @@ mod tests {
         (output.status.code().unwrap_or(-1), text)
     }
 
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
     #[test]
     fn what_comes_in_part_does_not_stay() {
         let home = tempfile::tempdir().unwrap();
-        let (code, said) = run(&copy(10), b"short", home.path());
-        assert_eq!((code, said.as_str()), (73, ""));
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-        let (code, _) = run(&copy_to_keep(10, "abc"), b"short", home.path());
+        let whole = packed(b"tenletters");
+        for (packing, part) in
+            [(Packing::Plain, &b"short"[..]), (Packing::Gzip, &whole[..whole.len() - 9])]
+        {
+            let (code, said) = run(&copy(10, packing), part, home.path());
+            assert_eq!((code, said.as_str()), (73, ""));
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+        }
+        let (code, _) = run(&copy_to_keep(10, "abc", Packing::Plain), b"short", home.path());
         assert_eq!(code, 73);
         assert_eq!(std::fs::read_dir(home.path().join(".cache/deskhand/abc")).unwrap().count(), 0);
     }
@@ -161,10 +189,12 @@ mod tests {
     #[test]
     fn what_is_kept_is_private_and_found_again() {
         let home = tempfile::tempdir().unwrap();
-        let (code, said) = run(&copy_to_keep(3, "abc"), b"one", home.path());
+        let line = copy_to_keep(3, "abc", Packing::Gzip);
+        let (code, said) = run(&line, &packed(b"one"), home.path());
         assert_eq!(code, 0);
         let folder = home.path().join(".cache/deskhand/abc");
-        assert_eq!(said.lines().next().unwrap(), folder.to_str().unwrap());
+        assert_eq!(said.trim_end(), folder.to_str().unwrap());
+        assert_eq!(std::fs::read(folder.join(PROGRAM)).unwrap(), b"one");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

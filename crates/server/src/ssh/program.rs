@@ -1,8 +1,9 @@
 //! The agent's program for each platform, as it is copied to computers.
 //!
-//! Where it lies is the business of [`crate::programs`]; here it is read once and hashed.
+//! Where it lies is the business of [`crate::programs`]; here it is read, hashed and packed once.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -13,10 +14,10 @@ use bytes::Bytes;
 #[derive(Debug, Clone)]
 pub struct Program {
     pub bytes: Bytes,
+    /// The same packed by gzip: less than half.
+    pub packed: Bytes,
     /// BLAKE3, in hex.
     pub hash: String,
-    /// SHA-256 in hex, which more systems can compute.
-    pub sha256: String,
 }
 
 type Kept = (PathBuf, Option<SystemTime>, u64, Arc<Program>);
@@ -54,16 +55,23 @@ impl Programs {
         }
         let bytes = Bytes::from(std::fs::read(&path).map_err(|_| none())?);
         let hash = blake3::hash(&bytes).to_hex().to_string();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-        let sha256 = hex::encode(digest.as_ref());
-        let program = Arc::new(Program { bytes, hash, sha256 });
+        let packed = packed(&bytes).map_err(|_| none())?;
+        let program = Arc::new(Program { bytes, packed, hash });
         kept.insert(platform.to_owned(), (path, changed, size, program.clone()));
         Ok(program)
     }
 }
 
+fn packed(bytes: &[u8]) -> std::io::Result<Bytes> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(bytes)?;
+    Ok(packer.finish()?.into())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
@@ -76,10 +84,10 @@ mod tests {
         let place = folder.path().join("agents/windows-x86_64.exe");
         std::fs::write(&place, b"abc").unwrap();
         let program = programs.get(&held, "windows-x86_64").unwrap();
-        assert_eq!(
-            program.sha256,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(program.hash, blake3::hash(b"abc").to_hex().to_string());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&program.packed[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, b"abc");
         std::fs::write(&place, b"abcd").unwrap();
         assert_eq!(programs.get(&held, "windows-x86_64").unwrap().bytes.len(), 4);
     }
