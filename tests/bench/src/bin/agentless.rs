@@ -1,8 +1,9 @@
-//! One trivial command on 100 computers without agent, each a real SSH server on a loopback address:
-//! the program copied first, kept there, and over connections that stand; and what others need for
-//! the same, where they are installed.
+//! One trivial command on 100 computers without agent, each a real SSH server on a loopback
+//! address: the program copied first, kept there, and over connections that stand; and what others
+//! need for the same, where they are installed.
 //!
-//! `agentless [TARGETS] [ROUNDS]`. `ansible`, `pyinfra` and `ssh` are looked for on the search path.
+//! `agentless [TARGETS] [ROUNDS]`. Others are looked for on the search path: `ansible`, `pyinfra`,
+//! `ssh`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,7 +32,9 @@ fn main() -> Result<()> {
     let bench = Bench { workflow: fleet.workflow("fanout.yaml", WORKFLOW)?, fleet, hosts, rounds };
     bench.add()?;
     bench.must(&["ssh", "policy", "--idle", SHORT_S])?;
-    bench.tell("a new connection, the program copied", &bench.cold()?);
+    let megabytes = fleet::program("deskhand-agent").metadata()?.len() as f64 / 1e6;
+    let how = format!("a new connection, the program ({megabytes:.1} MB) copied");
+    bench.tell(&how, &bench.cold()?);
     bench.keep()?;
     bench.tell("a new connection, the program kept there", &bench.cold()?);
     bench.must(&["ssh", "policy", "--idle", LONG_S])?;
