@@ -37,6 +37,7 @@ pub fn run() -> Result<()> {
     session.lay_shim(&built)?;
     session.lay_shim(&built.join("deps"))?;
     conformance(&toolchain, &session)?;
+    judges(&session)?;
     end_to_end(&built.join(format!("{AGENT}.exe")), &session)
 }
 
@@ -104,6 +105,15 @@ fn conformance(toolchain: &Toolchain, session: &Session) -> Result<()> {
     session.equip(&mut tests);
     tests.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", session.wine());
     process::run_within(&mut tests, TESTS_MAX)
+}
+
+/// What Windows programs read in files that we wrote, shortcuts and INI files.
+fn judges(session: &Session) -> Result<()> {
+    let mut test = cargo(["test", "-p", "deskhand-application", "--test", "judges"]);
+    test.args(suite::locked()).args(["--", "--ignored"]);
+    session.equip(&mut test);
+    test.env("DESKHAND_JUDGE", session.judge()?);
+    process::run_within(&mut test, BUILD_MAX)
 }
 
 /// The agent for Windows enrols with the server for Linux and works for it.

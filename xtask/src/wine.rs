@@ -17,6 +17,7 @@ use crate::process::{self, note};
 
 const SHIM: &str = "bcryptprimitives.dll";
 const SHIM_SOURCE: &str = "tests/windows/bcryptprimitives.c";
+const JUDGE_SOURCE: &str = "tests/windows/judge.c";
 const READY: &str = "deskhand-ready-1";
 const SETUP_MAX: Duration = Duration::from_secs(300);
 const QUICK_MAX: Duration = Duration::from_secs(60);
@@ -77,6 +78,15 @@ impl Session {
         let to = folder.join(SHIM);
         fs::copy(&self.shim, &to).with_context(|| format!("cannot write {}", to.display()))?;
         Ok(())
+    }
+
+    /// A Windows program that tells what it reads in files, built by mingw each time.
+    pub fn judge(&self) -> Result<PathBuf> {
+        let judge = self.shim.with_file_name("judge.exe");
+        let mut gcc = process::command("x86_64-w64-mingw32-gcc");
+        gcc.args(["-O1", "-s", "-Wall", "-Werror", "-o"]).arg(&judge);
+        process::run(gcc.args([JUDGE_SOURCE, "-lole32", "-luuid", "-lshell32"]))?;
+        Ok(judge)
     }
 
     fn make_prefix(&self) -> Result<()> {

@@ -168,7 +168,7 @@ impl IniText {
     fn check(&self, setting: Setting<'_>) -> Result<(), EditError> {
         let Setting { section, name, data, rule } = setting;
         let is_one_line = |text: &str| !text.contains(['\r', '\n', '\0']);
-        if !is_one_line(section) || section.contains(']') {
+        if !is_one_line(section) || section.contains(']') && !self.has_section(section) {
             return Err(EditError::Section(section.to_owned()));
         }
         let is_name = !name.is_empty() && name.trim() == name && !name.contains('=');

@@ -11,6 +11,7 @@ pub mod encoding;
 pub mod ini;
 pub mod keeper;
 pub mod macros;
+pub mod lnk;
 pub mod pe;
 mod plan;
 mod record;

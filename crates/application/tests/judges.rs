@@ -1,0 +1,165 @@
+//! What others read in the files that we write: liblnk's `lnkinfo`, and Wine, which is asked by the
+//! lane of Windows (`cargo xtask windows`).
+
+#![cfg(target_os = "linux")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use application::encoding::{CodePage, Convention};
+use application::ini::{IniText, Setting};
+use application::lnk::{self, Link};
+use application::{IniRule, Window};
+
+/// Standard output of a judge that finds nothing wrong.
+fn said(command: &mut Command) -> String {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().unwrap_or_else(|error| panic!("`{program}`: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {text}{:?}", output.stderr);
+    text
+}
+
+fn wine() -> Command {
+    let variable = |name| {
+        let value = std::env::var_os(name);
+        value.unwrap_or_else(|| panic!("{name} is not set: `cargo xtask windows` runs this"))
+    };
+    let mut command = Command::new(variable("DESKHAND_WINE"));
+    command.arg(variable("DESKHAND_JUDGE"));
+    command
+}
+
+fn written(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// As Wine names a file of this system.
+fn windows_path(path: &Path) -> String {
+    format!("Z:{}", path.to_string_lossy().replace('/', "\\"))
+}
+
+fn link(target: &str) -> Link {
+    Link {
+        target: target.to_owned(),
+        arguments: "/open \"a b\"".to_owned(),
+        working_folder: r"C:\windows".to_owned(),
+        description: "Größe".to_owned(),
+        icon: Some((r"C:\icons.dll".to_owned(), 4)),
+        window: Window::Maximized,
+        ..Link::default()
+    }
+}
+
+const TARGETS: [&str; 4] = [
+    r"C:\windows\system32\notepad.exe",
+    r"C:\Größe\not there\ä.exe",
+    r"\\server\share\folder\viewer.exe",
+    r"%ProgramFiles%\viewer.exe",
+];
+
+#[test]
+fn lnkinfo_reads_our_shortcuts() {
+    let folder = tempfile::tempdir().unwrap();
+    for target in TARGETS {
+        let file = written(&folder, "a.lnk", &lnk::write(&link(target)).unwrap());
+        let said = said(Command::new("lnkinfo").arg("-v").arg(file));
+        let has = |what: &str, value: &str| {
+            let is_line = |line: &str| {
+                let parts = line
+                    .trim()
+                    .split_once('\t')
+                    .map(|(a, b)| (a, b.trim().trim_start_matches(": ")));
+                parts == Some((what, value))
+            };
+            assert!(said.lines().any(is_line), "{what}: {value}\n{said}");
+        };
+        match target {
+            target if target.starts_with('%') => has("Environment variables location", target),
+            target if target.starts_with('\\') => has("Network path", target),
+            target => has("Local path", target),
+        }
+        has("Command line arguments", "/open \"a b\"");
+        has("Working directory", r"C:\windows");
+        has("Description", "Größe");
+        has("Icon location", r"C:\icons.dll");
+        has("Icon index", "4");
+    }
+}
+
+/// But for what Wine does not read: the window, which it writes where we do, and targets that are
+/// not said by drive or by characters of the code page.
+#[test]
+#[ignore = "needs Wine; `cargo xtask windows` runs it"]
+fn wine_reads_our_shortcuts() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<String> = TARGETS
+        .iter()
+        .enumerate()
+        .map(|(number, target)| {
+            let bytes = lnk::write(&link(target)).unwrap();
+            windows_path(&written(&folder, &format!("{number}.lnk"), &bytes))
+        })
+        .collect();
+    let said = said(wine().arg("lnk").args(&files));
+    let lines: Vec<&str> = said.lines().collect();
+    for (target, found) in TARGETS.iter().zip(lines.chunks(6)) {
+        let rest = ["/open \"a b\"", r"C:\windows", "Größe", r"C:\icons.dll", "4"];
+        if target.starts_with("C:") {
+            assert_eq!(found[0], *target);
+        }
+        assert_eq!(found[1..], rest, "{target}");
+    }
+    assert_eq!(lines.len(), TARGETS.len() * 6);
+}
+
+/// What is set in a file in each encoding is what a Windows program reads, and so are the values
+/// beside it.
+#[test]
+#[ignore = "needs Wine; `cargo xtask windows` runs it"]
+fn wine_reads_our_ini_files() {
+    let text = concat!(
+        "; remark\r\nbefore=0\r\n[Main]\r\n  Name  =  two words ; data  \r\n",
+        "quoted = \" kept \"\r\n",
+        "single='x'\r\nodd=\"x'\r\nnone\r\nempty=\r\n;hidden=1\r\n# b=2\r\n",
+        "double=1\r\ndouble=2\r\n",
+        "\r\n[Other]\r\nName=1\r\n[MAIN]\r\nlate=1\r\n [indented] rest\r\ny=2\r\n[a]b]\r\nz=3\r\n",
+    );
+    let rules = [
+        ("Main", "name", "new data", IniRule::CreateAlways),
+        ("Main", "added", "Größe", IniRule::CreateAlways),
+        ("Main", "empty", "filled", IniRule::CreateIfExists),
+        ("Main", "double", "3", IniRule::AddToSection),
+        ("Main", "single", ",y", IniRule::AppendToValue),
+        ("Made", "first", "1", IniRule::CreateIfAbsent),
+        ("a]b", "w", "4", IniRule::CreateAlways),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let wide =
+        [vec![0xFF, 0xFE], text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
+    for (name, bytes) in [("ansi.ini", text.as_bytes().to_vec()), ("wide.ini", wide)] {
+        let convention = Convention::windows(CodePage::WINDOWS_1252);
+        let mut ini = IniText::parse(&bytes, convention);
+        for (section, name, data, rule) in rules {
+            ini.apply(Setting { section, name, data: Some(data), rule }).unwrap();
+        }
+        let path = windows_path(&written(&folder, name, &ini.to_bytes()));
+        let names = [
+            "name", "added", "quoted", "single", "odd", "none", "empty", "hidden", "# b", "double",
+            "late", "NAME",
+        ];
+        let others =
+            [("Other", "name"), ("indented", "y"), ("a]b", "z"), ("a]b", "w"), ("made", "FIRST")];
+        let asked: Vec<(&str, &str)> =
+            names.iter().map(|name| ("Main", *name)).chain(others).collect();
+        let words = asked.iter().flat_map(|(section, name)| [path.as_str(), section, name]);
+        let said = said(wine().arg("ini").args(words));
+        let expect: Vec<String> = asked
+            .iter()
+            .map(|(section, name)| ini.read(section, name).unwrap_or_else(|| "(none)".to_owned()))
+            .collect();
+        assert_eq!(said.lines().collect::<Vec<_>>(), expect, "{name}");
+    }
+}
