@@ -23,6 +23,7 @@ mod succession;
 mod target;
 mod token;
 mod verify;
+mod wanted;
 mod warrant;
 
 pub use chain::{BrokenChain, ChainHash};
@@ -41,4 +42,7 @@ pub use succession::Followed;
 pub use target::{Leaf, NoTree, Proof, TargetTree};
 pub use token::{ParseTokenError, Token, TokenSecret};
 pub use verify::{CLOCK_TOLERANCE, Granted, Presented, Recipient, verify};
+pub use wanted::{
+    Wanted, WantedApplication, WantedGranted, WantedLeaf, WantedPresented, WantedSet,
+};
 pub use warrant::{Warrant, WarrantId, definition_digest, variables_digest};

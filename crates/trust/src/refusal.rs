@@ -39,6 +39,10 @@ pub enum Refusal {
     AnotherRun { warrant: WarrantId, first: RunId, asked: RunId },
     #[error("trust document {offered} is not newer than {have}, which this machine has")]
     OldDocument { have: u64, offered: u64 },
+    #[error("set {offered} of wanted applications is older than {have}, which this machine has")]
+    OldSet { have: u64, offered: u64 },
+    #[error("the set of wanted applications is not the one that was signed")]
+    SetAltered,
 }
 
 impl Refusal {
@@ -61,6 +65,8 @@ impl Refusal {
             Self::TooLate { .. } => "too_late",
             Self::AnotherRun { .. } => "another_run",
             Self::OldDocument { .. } => "old_document",
+            Self::OldSet { .. } => "old_set",
+            Self::SetAltered => "set_altered",
         }
     }
 }
