@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    action, agent, app, channel, completions, computer, deploy, deployment, events, explain, group,
-    keys, message, run, schedule, secret, server, simulate, ssh, token, workflow,
+    action, agent, app, association, channel, completions, computer, deploy, deployment, events,
+    explain, group, keys, message, run, schedule, secret, server, simulate, ssh, token, workflow,
 };
 use crate::demo;
 
@@ -38,6 +38,8 @@ pub enum Command {
     Agent(agent::Args),
     /// Applications: what a machine should have
     App(app::Args),
+    /// Whom applications are for: computers, groups, queries, users
+    Association(association::Args),
     /// Computers on record
     Computer(computer::Args),
     /// Groups of computers, which may hold groups

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod agent;
 pub mod app;
+pub mod association;
 pub mod channel;
 pub mod completions;
 pub mod computer;
@@ -57,6 +58,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Token(args) => token::run(args).await,
         Command::Agent(args) => agent::run(args).await,
         Command::App(args) => app::run(args).await,
+        Command::Association(args) => association::run(args).await,
         Command::Computer(args) => computer::run(args).await,
         Command::Group(args) => group::run(args).await,
         Command::Action(args) => action::run(args).await,

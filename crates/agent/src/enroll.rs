@@ -106,7 +106,8 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
         | FromServer::Run(_)
         | FromServer::Trust(_)
         | FromServer::Wake { .. }
-        | FromServer::Update(_) => {
+        | FromServer::Update(_)
+        | FromServer::Wanted(_) => {
             return Err(LinkError::Unexpected.into());
         }
     };

@@ -191,7 +191,8 @@ impl Link {
             | FromServer::Run(_)
             | FromServer::Trust(_)
             | FromServer::Wake { .. }
-            | FromServer::Update(_) => {
+            | FromServer::Update(_)
+            | FromServer::Wanted(_) => {
                 return Err(LinkError::Unexpected);
             }
         };
@@ -255,7 +256,9 @@ impl Link {
                 FromServer::Rejected { code, reason } => {
                     return Err(LinkError::Rejected { code, reason });
                 }
-                FromServer::Welcome { .. } | FromServer::Enrolled { .. } => {
+                FromServer::Welcome { .. }
+                | FromServer::Enrolled { .. }
+                | FromServer::Wanted(_) => {
                     return Err(LinkError::Unexpected);
                 }
             }

@@ -4,6 +4,7 @@
 //! the engines; the server converts.
 
 mod action;
+mod application;
 mod deployment;
 mod fleet;
 mod keys;
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use action::{Action, ActionResult, ActionRun, NewAction};
+pub use application::{
+    Application, ApplicationDetail, ApplicationState, Assigned, Association, AssociationGone,
+    ComputerApplications, NewApplication, NewAssociation, Published, WantedApplication,
+};
 pub use deployment::{
     ControlRequest, Deployed, Deployment, DeploymentCopy, DeploymentDetail, DeploymentEdited,
     Finding, Log, NewDeployment, NewWorkflow, Restart, Restarted, Run, RunDetail, RunPath, Step,

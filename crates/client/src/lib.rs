@@ -4,6 +4,7 @@
 //! tunnel in between. Owns how a server is found ([`find`]), one method for each operation of the
 //! API, and the stream of live changes. Never prints, never retries by itself: who asks decides.
 
+mod applications;
 mod changes;
 mod exchange;
 mod failure;

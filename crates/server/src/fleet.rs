@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::ComputerId;
 use model::query::{Agent, Condition, Subject};
+use model::{ComputerId, Timestamp};
 use store::{ComputerFilter, Page, ReadError, rows};
 
 use crate::clock::now;
@@ -12,38 +12,89 @@ use crate::hall::Hall;
 /// Groups in one another are followed so far; the database holds no rings.
 const GROUPS_DEEP: usize = 64;
 
-/// The computers, without groups, that a condition holds for, by name.
-pub async fn choose(hall: &Hall, condition: &Condition) -> Result<Vec<rows::Computer>, ReadError> {
-    let rows = hall.store.computers(ComputerFilter::default(), Page::all()).await?;
-    let agents = hall.store.agents(Page::all()).await?;
-    let agents: HashMap<ComputerId, &rows::Agent> =
-        agents.iter().map(|agent| (agent.computer, agent)).collect();
-    let groups: BTreeMap<ComputerId, (&str, Option<ComputerId>)> = rows
-        .iter()
-        .filter(|row| row.computer.is_group)
-        .map(|row| (row.computer.id, (row.computer.name.as_str(), row.computer.parent)))
-        .collect();
-    let instant = now();
-    let is_meant = |row: &&rows::Computer| {
-        let agent = agents.get(&row.computer.id).map(|agent| Agent {
-            state: agent.state.as_str(),
-            version: &agent.version,
-            address: &agent.address,
-            is_connected: hall.links.is_online(agent.computer),
-            first_seen: agent.first_seen,
-            last_seen: agent.last_seen,
-        });
-        let subject = Subject {
-            computer: &row.computer,
-            groups: above(&groups, row.computer.parent),
-            agent,
-            created_by: &row.created_by,
-            created_at: row.created_at,
+/// All computers and agents on record, as they were read at one instant.
+pub struct Fleet {
+    rows: Vec<rows::Computer>,
+    agents: HashMap<ComputerId, (rows::Agent, bool)>,
+    at: Timestamp,
+}
+
+impl Fleet {
+    pub async fn read(hall: &Hall) -> Result<Self, ReadError> {
+        let rows = hall.store.computers(ComputerFilter::default(), Page::all()).await?;
+        let agents = hall.store.agents(Page::all()).await?;
+        let known = |agent: rows::Agent| {
+            let is_connected = hall.links.is_online(agent.computer);
+            (agent.computer, (agent, is_connected))
         };
-        condition.holds(&subject, instant)
-    };
-    let machines = rows.iter().filter(|row| !row.computer.is_group);
-    Ok(machines.filter(is_meant).cloned().collect())
+        Ok(Self { rows, agents: agents.into_iter().map(known).collect(), at: now() })
+    }
+
+    #[cfg(test)]
+    pub fn of(rows: Vec<rows::Computer>, agents: Vec<rows::Agent>) -> Self {
+        let agents = agents.into_iter().map(|agent| (agent.computer, (agent, true)));
+        Self { rows, agents: agents.collect(), at: Timestamp::EPOCH }
+    }
+
+    pub fn agents(&self) -> impl Iterator<Item = &rows::Agent> {
+        self.agents.values().map(|(agent, _)| agent)
+    }
+
+    /// The computers, without groups, in a group and all below it.
+    pub fn in_group(&self, group: ComputerId) -> Vec<ComputerId> {
+        let groups = self.groups();
+        let is_in = |row: &&rows::Computer| {
+            let mut parent = row.computer.parent;
+            for _ in 0..GROUPS_DEEP {
+                match parent {
+                    Some(id) if id == group => return true,
+                    Some(id) => parent = groups.get(&id).and_then(|(_, parent)| *parent),
+                    None => return false,
+                }
+            }
+            false
+        };
+        let machines = self.rows.iter().filter(|row| !row.computer.is_group);
+        machines.filter(is_in).map(|row| row.computer.id).collect()
+    }
+
+    /// The computers, without groups, that a condition holds for, by name.
+    pub fn choose(&self, condition: &Condition) -> impl Iterator<Item = &rows::Computer> {
+        let groups = self.groups();
+        let is_meant = move |row: &&rows::Computer| {
+            let agent = self.agents.get(&row.computer.id).map(|(agent, is_connected)| Agent {
+                state: agent.state.as_str(),
+                version: &agent.version,
+                address: &agent.address,
+                is_connected: *is_connected,
+                first_seen: agent.first_seen,
+                last_seen: agent.last_seen,
+            });
+            let subject = Subject {
+                computer: &row.computer,
+                groups: above(&groups, row.computer.parent),
+                agent,
+                created_by: &row.created_by,
+                created_at: row.created_at,
+            };
+            condition.holds(&subject, self.at)
+        };
+        let machines = self.rows.iter().filter(|row| !row.computer.is_group);
+        machines.filter(is_meant)
+    }
+
+    fn groups(&self) -> BTreeMap<ComputerId, (&str, Option<ComputerId>)> {
+        let groups = self.rows.iter().filter(|row| row.computer.is_group);
+        groups
+            .map(|row| (row.computer.id, (row.computer.name.as_str(), row.computer.parent)))
+            .collect()
+    }
+}
+
+/// The computers, without groups, that a condition holds for now, by name.
+pub async fn choose(hall: &Hall, condition: &Condition) -> Result<Vec<rows::Computer>, ReadError> {
+    let fleet = Fleet::read(hall).await?;
+    Ok(fleet.choose(condition).cloned().collect())
 }
 
 /// The names of the groups above, the nearest first.

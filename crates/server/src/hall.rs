@@ -26,6 +26,7 @@ use crate::schedules::Schedules;
 use crate::secrets::Vault;
 use crate::ssh::Ssh;
 use crate::updates::Updates;
+use crate::wanted::Wanted;
 
 /// Who an administrator with the token of the data folder is, until there are people with names.
 pub const ADMIN: &str = "admin";
@@ -52,6 +53,7 @@ pub struct Hall {
     pub installer: wire::tls::Installer,
     pub programs: Programs,
     pub updates: Updates,
+    pub wanted: Wanted,
     pub ssh: Ssh,
     pub quiet: Arc<Quiet>,
     pub started_at: Timestamp,

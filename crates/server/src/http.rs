@@ -5,6 +5,8 @@
 //! descriptions is what clients and tests are made of. Nothing here knows how runs work.
 
 mod actions;
+mod applications;
+mod associations;
 mod changes;
 mod deployments;
 mod events;
@@ -126,6 +128,15 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         runs::log,
         runs::paths,
         events::list,
+        applications::publish,
+        applications::list,
+        applications::show,
+        applications::withdraw,
+        applications::states,
+        applications::of_computer,
+        associations::list,
+        associations::add,
+        associations::remove,
         releases::installer,
         releases::add_program,
         releases::list,
@@ -148,6 +159,9 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         api::KeyRevocation,
         api::KeyRotation,
         api::NewAction,
+        api::NewApplication,
+        api::NewAssociation,
+        api::AssociationGone,
         api::NewComputer,
         api::NewDeployment,
         api::NewSchedule,
@@ -231,6 +245,7 @@ fn of_the_fleet() -> Router<Arc<Hall>> {
         .route("/api/servers/{name}", get(servers::show).patch(servers::change))
         .route("/api/computers", get(fleet::list).post(fleet::add))
         .route("/api/computers/{name}", get(fleet::show).put(fleet::set).delete(fleet::remove))
+        .route("/api/computers/{name}/applications", get(applications::of_computer))
         .route("/api/computers/{name}/ssh", get(ssh::show).put(ssh::set).delete(ssh::remove))
         .route("/api/computers/{name}/ssh/test", post(ssh::test))
         .route("/api/ssh/policy", get(ssh::policy).put(ssh::set_policy))
@@ -256,6 +271,11 @@ fn of_the_work() -> Router<Arc<Hall>> {
         .route("/api/actions", get(actions::list).post(actions::set))
         .route("/api/actions/{name}", get(actions::show).delete(actions::remove))
         .route("/api/actions/{name}/run", post(actions::run))
+        .route("/api/applications", get(applications::list).post(applications::publish))
+        .route("/api/applications/{name}", get(applications::show).delete(applications::withdraw))
+        .route("/api/application-states", get(applications::states))
+        .route("/api/associations", get(associations::list).post(associations::add))
+        .route("/api/associations/remove", post(associations::remove))
         .route("/api/messages", get(messages::list))
         .route("/api/messages/{number}", get(messages::show))
         .route("/api/messages/{number}/read", put(messages::read))

@@ -194,6 +194,11 @@ impl Identity {
         self.with(|state| warrant.sign(&state.current).encode())
     }
 
+    /// The envelope of what machines are to have, signed with the deployment key of now.
+    pub fn sign_wanted(&self, wanted: trust::Wanted) -> Vec<u8> {
+        self.with(|state| wanted.sign(&state.current).encode())
+    }
+
     /// The release's envelope, signed with the deployment key.
     pub fn sign_release(&self, release: &trust::Release) -> Signed {
         self.with(|state| release.sign(&state.current))

@@ -9,6 +9,7 @@
 //! but `GET /api/health` (`http`); only `clock` reads the clock.
 
 mod actions;
+mod applications;
 mod changes;
 mod channels;
 mod clock;
@@ -40,6 +41,7 @@ mod start;
 mod updates;
 mod upkeep;
 mod views;
+mod wanted;
 mod workflows;
 
 pub use config::{AGENT_PORT, API_PORT, Config, MAX_TARGETS};

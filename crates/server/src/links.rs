@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use model::ComputerId;
 use tokio::sync::{mpsc, oneshot, watch};
 use travel::ToAgent;
+use trust::WantedPresented;
 use wire::wake::Mac;
 
 /// Messages waiting for one agent; more close its link.
@@ -21,6 +22,8 @@ pub enum ToLink {
     Send(Box<ToAgent>),
     /// A new version of the agent is there.
     Offer(Box<wire::Update>),
+    /// What the machine is to have.
+    Want(Box<WantedPresented>),
     /// Ask the agent whether it is there; the answer is its pong.
     Probe(oneshot::Sender<()>),
     /// Tell the agent of trust documents that it does not have.
@@ -60,6 +63,7 @@ struct Link {
     session: u64,
     queue: mpsc::Sender<ToLink>,
     can_wake: bool,
+    keeps_applications: bool,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +95,9 @@ impl Links {
         match all.get(&computer) {
             Some(held) if !held.queue.is_closed() => Err((held.session, held.queue.clone())),
             _ => {
-                all.insert(computer, Link { session, queue: queue.clone(), can_wake: false });
+                let queue = queue.clone();
+                let link = Link { session, queue, can_wake: false, keeps_applications: false };
+                all.insert(computer, link);
                 drop(all);
                 self.arrivals.send_modify(|count| *count += 1);
                 Ok(())
@@ -153,6 +159,22 @@ impl Links {
         let mut all = self.all();
         if let Some(link) = all.get_mut(&computer).filter(|link| link.session == session) {
             link.can_wake = true;
+        }
+    }
+
+    /// Remembers that an agent keeps applications.
+    pub fn keeps_applications(&self, computer: ComputerId, session: u64) {
+        let mut all = self.all();
+        if let Some(link) = all.get_mut(&computer).filter(|link| link.session == session) {
+            link.keeps_applications = true;
+        }
+    }
+
+    /// Tells an agent what its machine is to have; one that is not heard is told at the next
+    /// greeting.
+    pub fn want(&self, computer: ComputerId, wanted: WantedPresented) {
+        if let Some(link) = self.all().get(&computer).filter(|link| link.keeps_applications) {
+            let _full_or_gone = link.queue.try_send(ToLink::Want(Box::new(wanted)));
         }
     }
 

@@ -36,6 +36,7 @@ use crate::schedules::{self, Schedules};
 use crate::secrets::{Vault, VaultError};
 use crate::ssh::Ssh;
 use crate::updates::{Updates, UpdatesError};
+use crate::wanted::{self, Wanted};
 use crate::{http, updates, upkeep};
 
 const SERVER_SETTING: &str = "server.id";
@@ -167,6 +168,7 @@ impl Server {
             installer,
             programs,
             updates,
+            wanted: Wanted::default(),
             ssh,
             quiet,
             schedules: Schedules::default(),
@@ -228,6 +230,7 @@ fn run(
         tokio::spawn(reach::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(schedules::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(updates::run(hall.clone(), is_stopping.clone())),
+        tokio::spawn(wanted::run(hall.clone(), is_stopping.clone())),
         tokio::spawn(reach::presence::run(hall.clone(), is_stopping.clone())),
     ];
     let api = tokio::spawn(http::run(hall.clone(), api, is_stopping));

@@ -31,7 +31,10 @@ pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
         tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => return,
             _ = renewing.tick() => {}
-            () = hall.identity.changed() => continue,
+            () = hall.identity.changed() => {
+                hall.wanted.look_again();
+                continue;
+            }
             () = key_ends(&hall) => {
                 retire(&hall);
                 continue;
@@ -107,6 +110,13 @@ pub async fn sweep(hall: &Arc<Hall>) {
         };
         let copies = copies.iter().filter(|copy| needed(row) || copy.created_at > young);
         live.extend(copies.filter_map(|copy| copy.depot_root));
+    }
+    match crate::applications::live_trees(hall).await {
+        Ok(trees) => live.extend(trees),
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "nothing was swept");
+            return;
+        }
     }
     let objects = hall.depot.objects.clone();
     let swept = tokio::task::spawn_blocking(move || {

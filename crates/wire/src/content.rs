@@ -1,15 +1,17 @@
 //! Bulk content between agent and server: what is asked over HTTPS, and the bytes of the answers.
 //!
 //! The listener, the keys and the TLS of the channel serve it too; the agent is known by the key
-//! its connection proves. An agent reads only the tree that one of its open runs has pinned, and
-//! writes only what a Download in progress offers; where that goes the server decides from the
-//! definition. Both sides use this module, so no path or frame is put together anywhere else.
+//! its connection proves. An agent reads only the tree that one of its open runs has pinned, or
+//! that an application of its own set draws from (`{run}` is `wanted` then), and writes only what a
+//! Download in progress offers; where that goes the server decides from the definition. Both sides
+//! use this module, so no path or frame is put together anywhere else.
 //!
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /content/{run}/{root}/list?path=P&recursive=0` | - | a bundle (`content::Listing`) |
 //! | `GET /content/{run}/{root}/file?path=P` | - | the file; of a `Range`, 206 |
 //! | `POST /content/{run}/{root}/files` | [`Paths`] | the files, one after the other |
+//! | `GET /content/wanted/{hash}/document` | - | the document of an application with that hash |
 //! | `GET /release/{hash}` | - | the program with that hash; of a `Range`, 206 |
 //! | `POST /deposit/{run}/{effect}/offer` | `content::Offer` | [`Wanted`] |
 //! | `POST /deposit/{run}/{effect}/pieces` | [`PieceHead`], bytes, and so on | 204 |
@@ -27,6 +29,8 @@
 //! is a status of 4xx with a sentence as its body; 503 means that the server is stopping or
 //! starting and the same may be asked again.
 
+use std::fmt;
+
 use model::codec::{CodecError, Reader, Writer};
 use model::{Digest, RunId};
 use workflow::{EffectId, Visit};
@@ -40,23 +44,48 @@ pub const PATHS_MAX: usize = 4_096;
 /// Larger files go one by one, so that a cut costs little.
 pub const BATCHED_FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// By what right a tree is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// An open run of the agent's, whose deployment has pinned it.
+    Run(RunId),
+    /// An application that the machine is to have draws from it.
+    Wanted,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(run) => run.fmt(f),
+            Self::Wanted => f.write_str(WANTED),
+        }
+    }
+}
+
+/// Where the id of a run would stand.
+const WANTED: &str = "wanted";
+
 /// What an agent asks for, as method and URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContentRequest {
     List {
-        run: RunId,
+        right: Right,
         root: Digest,
         path: String,
         recursive: bool,
     },
     File {
-        run: RunId,
+        right: Right,
         root: Digest,
         path: String,
     },
     Files {
-        run: RunId,
+        right: Right,
         root: Digest,
+    },
+    /// The document of an application that this machine is to have.
+    Document {
+        digest: Digest,
     },
     /// A program of a release, for any agent that is enrolled.
     Release {
@@ -81,7 +110,10 @@ pub enum ContentRequest {
 impl ContentRequest {
     pub const fn method(&self) -> &'static str {
         match self {
-            Self::List { .. } | Self::File { .. } | Self::Release { .. } => "GET",
+            Self::List { .. }
+            | Self::File { .. }
+            | Self::Document { .. }
+            | Self::Release { .. } => "GET",
             Self::Bytes { .. } => "PUT",
             Self::Files { .. } | Self::Offer { .. } | Self::Pieces { .. } | Self::Finish { .. } => {
                 "POST"
@@ -95,14 +127,15 @@ impl ContentRequest {
             format!("/deposit/{}/{}.{}/{last}", effect.run, effect.attempt, effect.visit)
         };
         match self {
-            Self::List { run, root, path, recursive } => {
+            Self::List { right, root, path, recursive } => {
                 let recursive = u8::from(*recursive);
-                format!("/content/{run}/{root}/list?path={}&recursive={recursive}", escape(path))
+                format!("/content/{right}/{root}/list?path={}&recursive={recursive}", escape(path))
             }
-            Self::File { run, root, path } => {
-                format!("/content/{run}/{root}/file?path={}", escape(path))
+            Self::File { right, root, path } => {
+                format!("/content/{right}/{root}/file?path={}", escape(path))
             }
-            Self::Files { run, root } => format!("/content/{run}/{root}/files"),
+            Self::Files { right, root } => format!("/content/{right}/{root}/files"),
+            Self::Document { digest } => format!("/content/{WANTED}/{digest}/document"),
             Self::Release { digest } => format!("/release/{digest}"),
             Self::Offer { effect } => deposit(effect, "offer"),
             Self::Pieces { effect } => deposit(effect, "pieces"),
@@ -124,10 +157,16 @@ impl ContentRequest {
         if parts.next().is_some() {
             return None;
         }
-        let run: RunId = run.parse().ok()?;
         let request = match room {
-            "content" => Self::parse_content(run, place.parse().ok()?, last, query)?,
+            "content" => {
+                let right = match run {
+                    WANTED => Right::Wanted,
+                    run => Right::Run(run.parse().ok()?),
+                };
+                Self::parse_content(right, place.parse().ok()?, last, query)?
+            }
             "deposit" => {
+                let run: RunId = run.parse().ok()?;
                 let (attempt, visit) = place.split_once('.')?;
                 let visit = Visit(visit.parse().ok()?);
                 let effect = EffectId { run, attempt: attempt.parse().ok()?, visit };
@@ -138,15 +177,16 @@ impl ContentRequest {
         (request.method() == method).then_some(request)
     }
 
-    fn parse_content(run: RunId, root: Digest, last: &str, query: &str) -> Option<Self> {
+    fn parse_content(right: Right, root: Digest, last: &str, query: &str) -> Option<Self> {
         let path = || field(query, "path").and_then(unescape);
         Some(match last {
             "list" => {
                 let recursive = field(query, "recursive")? == "1";
-                Self::List { run, root, path: path()?, recursive }
+                Self::List { right, root, path: path()?, recursive }
             }
-            "file" => Self::File { run, root, path: path()? },
-            "files" => Self::Files { run, root },
+            "file" => Self::File { right, root, path: path()? },
+            "files" => Self::Files { right, root },
+            "document" if right == Right::Wanted => Self::Document { digest: root },
             _ => return None,
         })
     }

@@ -10,6 +10,7 @@ pub mod temporary;
 pub mod tls;
 mod update;
 pub mod wake;
+pub mod wanted;
 
 pub use message::{
     Enroll, FromAgent, FromServer, Hello, Log, MessageError, NEIGHBOURS_MAX, Protocols, Stream,

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use model::{ComputerId, DeploymentId, Digest, Facts, RunId, Span, TokenId};
 use prost::Message as _;
 use travel::{Give, Holding, ToAgent, ToServer};
+use trust::WantedPresented;
 use workflow::{ActivityName, Control, EffectId, Epoch, Remaining, Report, Visit};
 
 use crate::update::{self, Update, UpdateNews};
 use crate::wake::Mac;
+use crate::wanted::{self, Standings, WantedNews};
 use pb::*;
 
 /// Bytes that are no message.
@@ -101,6 +103,9 @@ pub enum FromAgent {
     Update(UpdateNews),
     /// Whose signals it hears: a hint at who is in its network, proved by nobody.
     Neighbours(Vec<ComputerId>),
+    /// What became of the last set of wanted applications.
+    Wanted(WantedNews),
+    Standings(Standings),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +138,8 @@ pub enum FromServer {
         mac: Mac,
         port: u16,
     },
+    /// The applications that this machine is to have.
+    Wanted(WantedPresented),
 }
 
 impl FromAgent {
@@ -164,6 +171,8 @@ impl FromAgent {
                 bytes: log.bytes,
             }),
             Self::TrustHeld(number) => PbAgentContent::TrustHeld(number),
+            Self::Wanted(news) => PbAgentContent::Wanted(wanted::put_news(news)),
+            Self::Standings(all) => PbAgentContent::Standings(wanted::put_standings(all)),
         };
         PbFromAgent { content: Some(content) }.encode_to_vec()
     }
@@ -202,6 +211,8 @@ impl FromAgent {
                 bytes: log.bytes,
             }),
             PbAgentContent::TrustHeld(number) => Self::TrustHeld(number),
+            PbAgentContent::Wanted(news) => Self::Wanted(wanted::read_news(news)),
+            PbAgentContent::Standings(all) => Self::Standings(wanted::read_standings(all)?),
         })
     }
 }
@@ -222,6 +233,7 @@ impl FromServer {
             Self::Trust(documents) => PbServerContent::Trust(PbTrust { documents }),
             Self::Run(message) => put_to_agent(message),
             Self::Update(update) => PbServerContent::Update(update::put(update)),
+            Self::Wanted(presented) => PbServerContent::Wanted(wanted::put(presented)),
             Self::Wake { mac, port } => {
                 PbServerContent::Wake(PbWake { mac: mac.bytes().to_vec(), port: u32::from(port) })
             }
@@ -245,6 +257,7 @@ impl FromServer {
             }
             PbServerContent::Trust(PbTrust { documents }) => Self::Trust(documents),
             PbServerContent::Update(update) => Self::Update(update::read(update)),
+            PbServerContent::Wanted(presented) => Self::Wanted(wanted::read(presented)),
             PbServerContent::Wake(PbWake { mac, port }) => Self::Wake {
                 mac: Mac::new(array(&mac, "mac")?).ok_or(MessageError::Field("mac"))?,
                 port: u16::try_from(port).map_err(|_| MessageError::Field("port"))?,
@@ -319,8 +332,9 @@ fn read_to_agent(content: PbServerContent) -> Result<ToAgent, MessageError> {
         | PbServerContent::Enrolled(_)
         | PbServerContent::Rejected(_)
         | PbServerContent::Trust(_)
-        | PbServerContent::Update(_) => return Err(MessageError::Empty),
-        PbServerContent::Wake(_) => return Err(MessageError::Empty),
+        | PbServerContent::Update(_)
+        | PbServerContent::Wanted(_)
+        | PbServerContent::Wake(_) => return Err(MessageError::Empty),
     })
 }
 

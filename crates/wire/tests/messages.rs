@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ComputerId, DeploymentId, Digest, RunId, Span, TokenId};
+use model::{ApplicationId, ComputerId, DeploymentId, Digest, RunId, Span, Timestamp, TokenId};
 use proptest::prelude::*;
 use travel::{Give, Holding, Package, ToAgent, ToServer};
+use wire::wanted::{Standing, Standings, WantedNews};
 use wire::{
     Enroll, FromAgent, FromServer, Hello, Log, Protocols, Stream, Update, UpdateNews, UpdateState,
 };
@@ -78,7 +79,25 @@ fn from_agents() -> Vec<FromAgent> {
             state: UpdateState::FellBack,
             reason: "it did not come back".into(),
         }),
+        FromAgent::Wanted(WantedNews { serial: 7, refused: Some("older".into()) }),
+        FromAgent::Standings(Standings { are_all: true, parts: vec![standing()] }),
     ]
+}
+
+fn standing() -> Standing {
+    Standing {
+        application: ApplicationId::from_bytes([8; 16]),
+        user: Some("ada".into()),
+        name: "Viewer".into(),
+        wanted: Some(u16::MAX),
+        installed: None,
+        state: "pending".into(),
+        drift: 2,
+        error: "no space".into(),
+        pending: "its turn".into(),
+        next_attempt: Some(Timestamp::from_millis(-5)),
+        at: Timestamp::from_millis(9),
+    }
 }
 
 fn from_servers() -> Vec<FromServer> {
@@ -119,6 +138,12 @@ fn from_servers() -> Vec<FromServer> {
             id: "u".into(),
             release: vec![1, 2],
             within: Span::from_secs(600),
+        }),
+        FromServer::Wanted(trust::WantedPresented {
+            envelope: vec![1],
+            leaf: vec![2, 3],
+            proof: Vec::new(),
+            set: vec![4],
         }),
     ]
 }
@@ -188,7 +213,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_message_makes_it_panic(
-        which in 0usize..19,
+        which in 0usize..24,
         at in any::<prop::sample::Index>(),
         bit in 0u8..8,
     ) {

@@ -2,7 +2,7 @@
 
 use content::{DepotPath, What};
 use model::{Digest, RunId};
-use wire::content::ContentRequest;
+use wire::content::{ContentRequest, Right};
 
 use super::client::ContentError;
 use super::upload::{Source, UploadError};
@@ -44,7 +44,7 @@ pub(super) async fn read(
     let path: DepotPath = path.parse()?;
     let Some((folder, name)) = path.parent() else { return Err(TextError::NoFile { path }) };
     let mut patience = Patience::new(transfers);
-    let source = Source { client: &transfers.client, run, root };
+    let source = Source { client: &transfers.client, right: Right::Run(run), root };
     let listing = source.list(&folder, false, &mut patience).await?;
     let entry = listing.entries().iter().find(|listed| listed.path.as_str() == name);
     let (size, digest) = match entry.map(|listed| &listed.entry.what) {
@@ -55,7 +55,8 @@ pub(super) async fn read(
     if size > TEXT_BYTES_MAX {
         return Err(TextError::TooLarge { path, size });
     }
-    let request = ContentRequest::File { run, root, path: path.as_str().to_owned() };
+    let request =
+        ContentRequest::File { right: Right::Run(run), root, path: path.as_str().to_owned() };
     let bytes = loop {
         match patience.while_linked(transfers.client.ask(&request, Vec::new())).await {
             Some(Err(error)) if is_passing(&error) => {

@@ -11,7 +11,7 @@ use futures_util::stream;
 use model::{Digest, RunId};
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
-use wire::content::{ContentRequest, Paths};
+use wire::content::{ContentRequest, Paths, Right};
 use workflow::{Event, Outputs, Report};
 
 use super::client::{Client, ContentError, whole};
@@ -71,7 +71,7 @@ async fn try_run(
     let root = root.ok_or(UploadError::NoDepot)?;
     let from: DepotPath = upload.from.parse()?;
     let mut patience = Patience::new(transfers);
-    let source = Source { client: &transfers.client, run, root };
+    let source = Source { client: &transfers.client, right: Right::Run(run), root };
     let mut cache = HashCache::load(&transfers.cache);
     let (mut plan, mut cache) = match path.and_then(kept_plan) {
         Some(plan) => (plan, cache),
@@ -130,7 +130,7 @@ fn kept_plan(path: &Path) -> Option<FetchPlan> {
 }
 
 /// A cut, and not one in which the server says that there is nothing to go on with.
-fn is_passing_cut(error: &FetchError) -> bool {
+pub(super) fn is_passing_cut(error: &FetchError) -> bool {
     let FetchError::Cut { source, .. } = error else { return false };
     match source.get_ref().and_then(|inner| inner.downcast_ref::<ContentError>()) {
         Some(error) => is_passing(error),
@@ -138,10 +138,10 @@ fn is_passing_cut(error: &FetchError) -> bool {
     }
 }
 
-/// The pinned tree of one run, at the server.
+/// A tree at the server.
 pub(super) struct Source<'a> {
     pub(super) client: &'a Client,
-    pub(super) run: RunId,
+    pub(super) right: Right,
     pub(super) root: Digest,
 }
 
@@ -153,7 +153,7 @@ impl Source<'_> {
         patience: &mut Patience,
     ) -> Result<Listing, UploadError> {
         let path = from.as_str().to_owned();
-        let request = ContentRequest::List { run: self.run, root: self.root, path, recursive };
+        let request = ContentRequest::List { right: self.right, root: self.root, path, recursive };
         let bundle = loop {
             match patience.while_linked(self.client.ask(&request, Vec::new())).await {
                 Some(Err(error)) if is_passing(&error) => {
@@ -171,13 +171,13 @@ impl Fetch for Source<'_> {
     type Body = Pin<Box<dyn AsyncRead + Send>>;
 
     async fn fetch(&self, wanted: &[Wanted], offset: u64) -> io::Result<Self::Body> {
-        let (run, root) = (self.run, self.root);
+        let (right, root) = (self.right, self.root);
         let path = |wanted: &Wanted| wanted.path.as_str().to_owned();
         let (request, body) = match wanted {
-            [one] => (ContentRequest::File { run, root, path: path(one) }, Vec::new()),
+            [one] => (ContentRequest::File { right, root, path: path(one) }, Vec::new()),
             _ => {
                 let paths = Paths(wanted.iter().map(path).collect());
-                (ContentRequest::Files { run, root }, paths.encode())
+                (ContentRequest::Files { right, root }, paths.encode())
             }
         };
         let length = body.len() as u64;

@@ -1,7 +1,9 @@
-//! Bulk content for agents: listings and files of the tree that one of their open runs has pinned.
+//! Bulk content for agents: listings and files of the tree that one of their open runs has pinned,
+//! or that an application draws from which they were told to have.
 //!
-//! Every request is checked anew: an enrolled key, a run of that agent that has not ended, the root
-//! that its deployment pinned. Paths are looked up in the pinned tree and nowhere else.
+//! Every request is checked anew: an enrolled key, and a run of that agent that has not ended with
+//! the root that its deployment pinned, or the set that it was told. Paths are looked up in the
+//! pinned tree and nowhere else.
 
 use std::io::{self, Read, Seek};
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use store::rows::AgentState;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use wire::content::{BODY_BYTES_MAX, ContentRequest, PATHS_MAX, Paths};
+use trust::{WantedApplication, WantedSet};
+use wire::content::{BODY_BYTES_MAX, ContentRequest, PATHS_MAX, Paths, Right};
 
 use super::{Answer, Peer, bytes_body, deposit, refusal};
 use crate::core::chain;
@@ -77,14 +80,15 @@ pub async fn answer(
     caller: Caller,
 ) -> Answer {
     let answered = match asked {
-        ContentRequest::List { run, root, path, recursive } => {
-            list(hall, caller, (run, root), &path, recursive).await
+        ContentRequest::List { right, root, path, recursive } => {
+            list(hall, caller, (right, root), &path, recursive).await
         }
-        ContentRequest::File { run, root, path } => {
+        ContentRequest::File { right, root, path } => {
             let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
-            file(hall, caller, (run, root), &path, range).await
+            file(hall, caller, (right, root), &path, range).await
         }
-        ContentRequest::Files { run, root } => files(hall, caller, (run, root), request).await,
+        ContentRequest::Files { right, root } => files(hall, caller, (right, root), request).await,
+        ContentRequest::Document { digest } => document(hall, caller, digest).await,
         ContentRequest::Release { digest } => {
             let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
             release(hall, caller, digest, range).await
@@ -115,9 +119,38 @@ pub async fn computer_of(hall: &Hall, caller: Caller) -> Result<ComputerId, Deni
     }
 }
 
-/// Whether the run is open, this agent's, and has pinned that root.
-async fn permit(hall: &Hall, caller: Caller, (run, root): (RunId, Digest)) -> Result<(), Denied> {
+async fn permit(hall: &Hall, caller: Caller, of: (Right, Digest)) -> Result<(), Denied> {
     let computer = computer_of(hall, caller).await?;
+    match of {
+        (Right::Run(run), root) => permit_run(hall, computer, run, root).await,
+        (Right::Wanted, root) => {
+            wanted(hall, computer, |wanted| wanted.source == Some(root)).await.map(drop)
+        }
+    }
+}
+
+/// An application that the computer was told to have.
+async fn wanted(
+    hall: &Hall,
+    computer: ComputerId,
+    is_meant: impl Fn(&WantedApplication) -> bool,
+) -> Result<WantedApplication, Denied> {
+    let row = hall.store.wanted_set(computer).await.map_err(|_| Denied::busy())?;
+    let set = row.and_then(|row| WantedSet::decode(&row.set).ok()).unwrap_or_default();
+    set.applications.into_iter().find(is_meant).ok_or_else(|| {
+        let why = "no application that this computer is to have has that";
+        hall.log("refused", About::computer(computer), "agent", format!("content: {why}"));
+        Denied::new(StatusCode::FORBIDDEN, why)
+    })
+}
+
+/// Whether the run is open, this agent's, and has pinned that root.
+async fn permit_run(
+    hall: &Hall,
+    computer: ComputerId,
+    run: RunId,
+    root: Digest,
+) -> Result<(), Denied> {
     let open = move |giver: &travel::Giver| -> Option<(ComputerId, DeploymentId)> {
         giver.run(run)?.state().outcome().is_none().then(|| giver.run_of(run)).flatten()
     };
@@ -168,7 +201,7 @@ pub async fn blocking<T: Send + 'static>(
 async fn list(
     hall: &Arc<Hall>,
     caller: Caller,
-    of: (RunId, Digest),
+    of: (Right, Digest),
     path: &str,
     recursive: bool,
 ) -> Result<Answer, Denied> {
@@ -181,7 +214,7 @@ async fn list(
 async fn file(
     hall: &Arc<Hall>,
     caller: Caller,
-    of: (RunId, Digest),
+    of: (Right, Digest),
     path: &str,
     range: Option<&str>,
 ) -> Result<Answer, Denied> {
@@ -203,6 +236,16 @@ async fn file(
     let body = stream(move |out| copy(&mut file.take(length), out));
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     Ok(streamed(status, length, body))
+}
+
+async fn document(hall: &Arc<Hall>, caller: Caller, digest: Digest) -> Result<Answer, Denied> {
+    let computer = computer_of(hall, caller).await?;
+    let wanted = wanted(hall, computer, |wanted| wanted.document == digest).await?;
+    let row = hall.store.application(wanted.application, Some(wanted.revision)).await;
+    match row.map_err(|_| Denied::busy())?.filter(|row| row.digest == digest) {
+        Some(row) => Ok(Response::new(bytes_body(row.text.into_bytes()))),
+        None => Err(Denied::new(StatusCode::GONE, "that application is not published any more")),
+    }
 }
 
 /// A program of a release, for any agent that is enrolled.
@@ -244,7 +287,7 @@ pub async fn program(
 async fn files(
     hall: &Arc<Hall>,
     caller: Caller,
-    of: (RunId, Digest),
+    of: (Right, Digest),
     request: Request<Incoming>,
 ) -> Result<Answer, Denied> {
     permit(hall, caller, of).await?;

@@ -91,6 +91,7 @@ pub async fn answer(
         ContentRequest::List { .. }
         | ContentRequest::File { .. }
         | ContentRequest::Files { .. }
+        | ContentRequest::Document { .. }
         | ContentRequest::Release { .. } => {
             Err(Denied::new(StatusCode::NOT_FOUND, "there is nothing of that name"))
         }

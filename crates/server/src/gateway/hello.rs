@@ -61,6 +61,9 @@ pub async fn admit(
     if hello.capabilities.iter().any(|name| name == wire::wake::CAPABILITY) {
         hall.links.can_wake(computer, session);
     }
+    if hello.capabilities.iter().any(|name| name == wire::wanted::CAPABILITY) {
+        hall.links.keeps_applications(computer, session);
+    }
     if let Err(refused) = learn(hall, known, &hello, protocol, peer).await {
         hall.links.leave(computer, session);
         return Err(refused);
@@ -109,7 +112,7 @@ async fn learn(
     peer: Peer,
 ) -> Result<(), Refused> {
     let (computer, about) = (known.computer, About::computer(known.computer));
-    let mut writes = Vec::new();
+    let (mut writes, mut has_news) = (Vec::new(), false);
     if hello.counter <= known.counter && known.counter > 0 {
         let text = format!(
             "the counter of connections went back from {} to {}: copied or rolled-back disk?",
@@ -147,10 +150,14 @@ async fn learn(
     {
         hall.reach.learn(&news.computer);
         writes.push(Write::PutComputer(news));
+        has_news = true;
     }
     tracing::info!(%computer, address = %peer.address, "agent connected");
     // Nothing rests on these rows being durable already.
     drop(hall.writer.submit(writes));
+    if has_news {
+        hall.wanted.look_again();
+    }
     Ok(())
 }
 

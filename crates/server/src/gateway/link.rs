@@ -161,6 +161,9 @@ async fn live(hall: &Arc<Hall>, socket: &mut Socket, greeted: Greeted) -> Result
         if let Some(update) = hall.updates.greet(computer).await {
             hall.links.offer(computer, update);
         }
+        if let Some(wanted) = hall.wanted.greet(hall, computer).await {
+            hall.links.want(computer, wanted);
+        }
         ended = link.run().await;
         // A core that is gone knows no links either.
         let _core_gone = hall.core.input(GiverInput::Disconnected { computer, session }).await;
@@ -271,6 +274,18 @@ impl Link<'_> {
                 self.hall.updates.hear(self.hall, self.computer, news).await;
                 Ok(true)
             }
+            FromAgent::Wanted(news) => {
+                self.hall.wanted.hear(self.hall, self.computer, news);
+                Ok(true)
+            }
+            FromAgent::Standings(told) => {
+                let heard = self.hall.wanted.hear_standings(self.hall, self.computer, told);
+                if let Err(error) = Box::pin(heard).await {
+                    tracing::error!(error = %crate::core::chain(&error), "standings were not kept");
+                    return Ok(false);
+                }
+                Ok(true)
+            }
             FromAgent::Neighbours(mut neighbours) => {
                 neighbours.sort_unstable();
                 self.hall.reach.hears(self.computer, neighbours);
@@ -325,6 +340,13 @@ impl Link<'_> {
                 }
                 ToLink::Offer(update) => {
                     let bytes = FromServer::Update(*update).encode();
+                    if feed(self.socket, bytes).await.is_err() {
+                        return false;
+                    }
+                    sent += 1;
+                }
+                ToLink::Want(wanted) => {
+                    let bytes = FromServer::Wanted(*wanted).encode();
                     if feed(self.socket, bytes).await.is_err() {
                         return false;
                     }

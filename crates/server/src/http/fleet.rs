@@ -155,6 +155,7 @@ pub async fn remove(State(hall): Shared, Path(name): Path<String>) -> Answer<Sta
     let event = hall.event("computer", About::computer(id), ADMIN, text);
     hall.writer.submit(vec![Write::RemoveComputer(id), event]).await?;
     hall.links.close(id, Ending::Revoked);
+    hall.wanted.look_again();
     Ok(DONE)
 }
 
@@ -188,6 +189,7 @@ async fn put(hall: &Hall, row: &rows::Computer, what: &str) -> Answer<()> {
     let event = hall.event("computer", About::computer(row.computer.id), ADMIN, text);
     hall.writer.submit(vec![Write::PutComputer(row.clone()), event]).await?;
     hall.reach.learn(&row.computer);
+    hall.wanted.look_again();
     Ok(())
 }
 

@@ -91,6 +91,7 @@ async fn set_state(hall: &Hall, name: &str, state: AgentState, what: &str) -> An
     let text = format!("the agent of {} {what}", computer.name);
     let event = hall.event("agent", About::computer(computer.id), ADMIN, text);
     hall.writer.submit(vec![Write::PutAgent(rows::Agent { state, ..agent }), event]).await?;
+    hall.wanted.look_again();
     if state == AgentState::Revoked {
         hall.links.close(computer.id, Ending::Revoked);
     }

@@ -53,6 +53,8 @@ pub enum Code {
     NotDelivered,
     Action,
     Loop,
+    Application,
+    Version,
 }
 
 impl Code {
@@ -93,6 +95,8 @@ impl Code {
             Self::NotDelivered => ("DH-A033", StatusCode::BAD_GATEWAY),
             Self::Action => ("DH-A035", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Loop => ("DH-A036", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Application => ("DH-A051", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Version => ("DH-A052", StatusCode::CONFLICT),
         }
     }
 
@@ -134,6 +138,12 @@ impl Failure {
     /// With what was found wrong in a file.
     pub fn with(self, findings: Vec<api::Finding>) -> Self {
         Self { findings, ..self }
+    }
+
+    /// With a hint, if it has that code.
+    pub fn hinted(self, code: Code, hint: &str) -> Self {
+        let is_meant = self.code == code;
+        Self { hint: if is_meant { Some(hint.to_owned()) } else { self.hint }, ..self }
     }
 
     pub fn not_found(what: &str, name: &str) -> Self {

@@ -8,7 +8,7 @@ use machine::{Filter, Spot};
 use model::{Digest, RunId};
 use serde_json::json;
 use trust::{Signed, Warrant};
-use wire::content::{ContentRequest, Paths, PieceHead, Placed, Wanted};
+use wire::content::{ContentRequest, Paths, PieceHead, Placed, Right, Wanted};
 use workflow::{Event, Report};
 
 use crate::house::House;
@@ -51,7 +51,7 @@ async fn an_upload_lists_and_reads_what_was_pinned() {
     house.put("deploy/viewer/data", b"changed since");
     let from: DepotPath = "deploy/viewer".parse().unwrap();
     let path = from.to_string();
-    let list = ContentRequest::List { run, root, path, recursive: true };
+    let list = ContentRequest::List { right: Right::Run(run), root, path, recursive: true };
     let (status, bundle) = robot.agent.fetch(&list, None, Vec::new()).await;
     assert_eq!(status, StatusCode::OK);
     let listing = Listing::open(&bundle, &root, &from, true).unwrap();
@@ -63,7 +63,8 @@ async fn an_upload_lists_and_reads_what_was_pinned() {
     });
     assert_eq!(size, Some(300_000));
 
-    let data = ContentRequest::File { run, root, path: "deploy/viewer/data".into() };
+    let data =
+        ContentRequest::File { right: Right::Run(run), root, path: "deploy/viewer/data".into() };
     let (status, bytes) = robot.agent.fetch(&data, None, Vec::new()).await;
     assert_eq!((status, bytes.as_ref()), (StatusCode::OK, [7; 300_000].as_slice()));
     let (status, bytes) = robot.agent.fetch(&data, Some("bytes=299990-"), Vec::new()).await;
@@ -74,7 +75,7 @@ async fn an_upload_lists_and_reads_what_was_pinned() {
     assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
 
     let both = ["deploy/viewer/bin/run.sh", "deploy/viewer/data"].map(str::to_owned);
-    let files = ContentRequest::Files { run, root };
+    let files = ContentRequest::Files { right: Right::Run(run), root };
     let (status, bytes) = robot.agent.fetch(&files, None, Paths(both.into()).encode()).await;
     assert_eq!((status, bytes.len()), (StatusCode::OK, 300_010));
     assert!(bytes.starts_with(b"#!/bin/sh\n"));
@@ -85,7 +86,10 @@ async fn nothing_else_is_given() {
     let house = House::new().await;
     let (robot, _) = begun(&house).await;
     let (run, root) = root_of(&robot);
-    let file = |run, root, path: &str| ContentRequest::File { run, root, path: path.to_owned() };
+    let file = |run, root, path: &str| {
+        let (right, path) = (Right::Run(run), path.to_owned());
+        ContentRequest::File { right, root, path }
+    };
     let status =
         async |request: ContentRequest| robot.agent.fetch(&request, None, Vec::new()).await.0;
     for path in ["deploy/secret", "deploy", "", "nothing"] {

@@ -5,6 +5,7 @@
 mod actions;
 mod agent;
 mod api_client;
+mod applications;
 mod authorization;
 mod content;
 mod deployments;

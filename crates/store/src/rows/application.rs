@@ -117,6 +117,6 @@ pub struct ApplicationState {
     pub error: String,
     pub pending: String,
     pub next_attempt: Option<Timestamp>,
-    /// By the agent's clock.
+    /// When the server heard it.
     pub at: Timestamp,
 }

@@ -10,12 +10,16 @@ fn digest(byte: u8) -> Digest {
 fn requests_read_back() {
     let (run, root) = (RunId::from_bytes([7; 16]), digest(9));
     let effect = EffectId { run, attempt: 2, visit: Visit(31) };
+    let (ran, wanted) = (Right::Run(run), Right::Wanted);
     let path = "deploy/a b/ä%+&=?#.txt".to_owned();
     for request in [
-        ContentRequest::List { run, root, path: String::new(), recursive: true },
-        ContentRequest::List { run, root, path: path.clone(), recursive: false },
-        ContentRequest::File { run, root, path },
-        ContentRequest::Files { run, root },
+        ContentRequest::List { right: ran, root, path: String::new(), recursive: true },
+        ContentRequest::List { right: wanted, root, path: path.clone(), recursive: false },
+        ContentRequest::File { right: ran, root, path: path.clone() },
+        ContentRequest::File { right: wanted, root, path },
+        ContentRequest::Files { right: ran, root },
+        ContentRequest::Files { right: wanted, root },
+        ContentRequest::Document { digest: root },
         ContentRequest::Release { digest: root },
         ContentRequest::Offer { effect },
         ContentRequest::Pieces { effect },
@@ -28,7 +32,13 @@ fn requests_read_back() {
         assert_eq!(ContentRequest::parse(request.method(), path, query), Some(request), "{uri}");
     }
     let run = run.to_string();
-    for path in ["/", "/content", "/content/x/y/list", &format!("/deposit/{run}/1.2.3/offer")] {
+    for path in [
+        "/",
+        "/content",
+        "/content/x/y/list",
+        &format!("/deposit/{run}/1.2.3/offer"),
+        &format!("/content/{run}/{root}/document"),
+    ] {
         assert_eq!(ContentRequest::parse("GET", path, "path="), None, "{path}");
     }
 }

@@ -127,7 +127,7 @@ pub struct PbWake {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromAgent {
-    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 30")]
+    #[prost(oneof = "PbAgentContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 30, 40, 41")]
     pub content: Option<PbAgentContent>,
 }
 
@@ -153,6 +153,10 @@ pub enum PbAgentContent {
     Update(PbUpdateNews),
     #[prost(message, tag = "8")]
     Neighbours(PbNeighbours),
+    #[prost(message, tag = "40")]
+    Wanted(PbWantedNews),
+    #[prost(message, tag = "41")]
+    Standings(PbStandings),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -260,7 +264,7 @@ pub struct PbAnswer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PbFromServer {
-    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 30")]
+    #[prost(oneof = "PbServerContent", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 30, 40")]
     pub content: Option<PbServerContent>,
 }
 
@@ -292,6 +296,8 @@ pub enum PbServerContent {
     Trust(PbTrust),
     #[prost(message, tag = "20")]
     Update(PbUpdate),
+    #[prost(message, tag = "40")]
+    Wanted(PbWanted),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -312,4 +318,58 @@ pub struct PbUpdateNews {
     pub state: String,
     #[prost(string, tag = "3")]
     pub reason: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbWanted {
+    #[prost(bytes = "vec", tag = "1")]
+    pub envelope: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub leaf: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub proof: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub set: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbWantedNews {
+    #[prost(uint64, tag = "1")]
+    pub serial: u64,
+    #[prost(string, optional, tag = "2")]
+    pub refused: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbStandings {
+    #[prost(bool, tag = "1")]
+    pub are_all: bool,
+    #[prost(message, repeated, tag = "2")]
+    pub parts: Vec<PbStanding>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbStanding {
+    #[prost(bytes = "vec", tag = "1")]
+    pub application: Vec<u8>,
+    #[prost(string, optional, tag = "2")]
+    pub user: Option<String>,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(uint32, optional, tag = "4")]
+    pub wanted: Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub installed: Option<u32>,
+    #[prost(string, tag = "6")]
+    pub state: String,
+    #[prost(uint64, tag = "7")]
+    pub drift: u64,
+    #[prost(string, tag = "8")]
+    pub error: String,
+    #[prost(string, tag = "9")]
+    pub pending: String,
+    #[prost(sint64, optional, tag = "10")]
+    pub next_attempt_ms: Option<i64>,
+    #[prost(sint64, tag = "11")]
+    pub at_ms: i64,
 }
