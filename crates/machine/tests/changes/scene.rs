@@ -26,6 +26,7 @@ impl Supply for Shelf {
     }
 }
 
+const EARLIER: &str = "what an earlier application replaced";
 pub const SOURCE_TEXT: &str = "from the source\n";
 
 impl Scene {
@@ -79,7 +80,7 @@ impl Scene {
             ("swap", "a file that becomes a folder"),
             ("stays", "left alone"),
             ("old/inner", "in a folder that goes"),
-            ("earlier", "what an earlier application replaced"),
+            ("earlier", EARLIER),
         ] {
             self.write(name, text);
         }
@@ -90,6 +91,17 @@ impl Scene {
         let change = Change::RemoveFile { path: path("earlier"), before: self.before("earlier") };
         let done = carry_out(self, &[change], &mut MemoryRegistry::default());
         done[0].1.clone()
+    }
+
+    /// What [`Self::set_up`] answered.
+    pub fn earlier(&self) -> Kept {
+        let digest = digest(EARLIER.as_bytes());
+        let file = self.ground().kept.read(&digest).unwrap();
+        let found = file.metadata().unwrap();
+        let since = found.modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let mtime_ns = i64::try_from(since.as_nanos()).unwrap();
+        let mode = if cfg!(windows) { 0x20 } else { 0o644 };
+        Kept { digest, size: found.len(), mode, mtime_ns, is_link: false }
     }
 
     #[cfg(unix)]
@@ -138,7 +150,7 @@ impl Scene {
             digest: digest(&stays),
             size: stays.len() as u64,
         };
-        let plain = Meta::default;
+        let plain = || Meta { mode: None, mtime_ns: Some(1_650_000_000_000_000_000) };
         let dated = || Meta { mode: Some(mode()), mtime_ns: Some(1_600_000_000_123_456_700) };
         let folder = |name| Change::CreateFolder { path: path(name) };
         let remove = |name| Change::RemoveFile { path: path(name), before: self.before(name) };
@@ -146,7 +158,7 @@ impl Scene {
             path: path(name),
             before: Before::Absent,
             content,
-            meta: Meta::default(),
+            meta: plain(),
         };
         let mut changes = vec![
             self.write_change("new", bytes("new text"), dated()),
