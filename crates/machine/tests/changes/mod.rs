@@ -1,5 +1,6 @@
 //! Transactions on real files and a real registry: whole, or not at all.
 
+#[allow(dead_code)] // The test of crashes has this module too.
 mod scene;
 
 use std::collections::BTreeSet;

@@ -29,8 +29,7 @@ pub fn apply(base: &Path) {
     let (ground, shelf, work) = (scene.ground(), scene.shelf(), scene.work());
     let mut registry = registry(base);
     trace::begin();
-    let prepared =
-        Transaction::prepare(&work, &changes, b"note", &ground, &mut registry, &shelf);
+    let prepared = Transaction::prepare(&work, &changes, b"note", &ground, &mut registry, &shelf);
     let mut transaction = match prepared {
         Ok(transaction) => transaction,
         Err(ChangeError::NotUndone { .. }) => return trace::end(LEFT),

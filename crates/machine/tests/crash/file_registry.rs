@@ -43,8 +43,7 @@ impl FileRegistry {
             });
         });
         let new = self.path.with_extension("new");
-        let saved =
-            fs::write(&new, out.finish()).and_then(|()| fs::rename(new, &self.path));
+        let saved = fs::write(&new, out.finish()).and_then(|()| fs::rename(new, &self.path));
         saved.map_err(|source| RegistryError::Call { key: key.clone(), what: "saved", source })
     }
 

@@ -41,7 +41,7 @@ const LOOKING: &[i64] = &[
 
 /// Which of the faults there are is tried where not all are.
 const LOOKING_STRIDE: usize = 9;
-const SECOND_STRIDE: usize = 41;
+const SECOND_STRIDE: usize = 61;
 
 type Case = (&'static str, fn(&Runs));
 
@@ -115,10 +115,8 @@ impl Runs {
     /// The calls after which a kill is tried.
     fn kills(&self, calls: &[i64]) -> Vec<usize> {
         let all = 0..calls.len();
-        all.filter(|at| {
-            self.is_full || !LOOKING.contains(&calls[*at]) || at % LOOKING_STRIDE == 0
-        })
-        .collect()
+        let acts = |at: &usize| !LOOKING.contains(&calls[*at]) || at.is_multiple_of(LOOKING_STRIDE);
+        all.filter(|at| self.is_full || acts(at)).collect()
     }
 
     fn killed(&self, without_exchange: bool) {
@@ -171,16 +169,17 @@ impl Runs {
     fn failing(&self) {
         let calls = trace::run(APPLY, set_up().path(), Fault::default()).calls;
         let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
-        for at in 0..calls.len() {
-            for errno in [libc::ENOSPC, libc::EIO, libc::EACCES] {
-                let looks = LOOKING.contains(&calls[at]) && at % LOOKING_STRIDE != 0;
-                if looks && !self.is_full && errno != libc::EIO {
-                    continue;
-                }
+        for (at, call) in calls.iter().enumerate() {
+            let errors: &[i32] = match LOOKING.contains(call) {
+                _ if self.is_full => &[libc::ENOSPC, libc::EIO, libc::EACCES],
+                true => &[libc::EIO],
+                false => &[libc::ENOSPC, libc::EACCES],
+            };
+            for errno in errors.iter().copied() {
                 let base = set_up();
                 let fault = Fault { fails: Some((at, errno)), ..Fault::default() };
                 let traced = trace::run(APPLY, base.path(), fault);
-                let what = format!("{fault:?}, call {}", calls[at]);
+                let what = format!("{fault:?}, call {call}");
                 let now = Picture::of(base.path());
                 let end = match traced.code {
                     Some(DONE) => {

@@ -48,6 +48,7 @@ pub fn end(code: i32) {
 }
 
 /// Starts this program as a child and carries the fault out.
+#[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
 pub fn run(word: &str, base: &Path, fault: Fault) -> Traced {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
@@ -192,7 +193,6 @@ impl Tracer {
 /// Where a processor keeps a call's number, arguments and answer.
 struct Registers(libc::user_regs_struct);
 
-#[cfg(target_arch = "x86_64")]
 impl Registers {
     fn zeroed() -> Self {
         // SAFETY: it consists of numbers.
@@ -215,6 +215,3 @@ impl Registers {
         self.0.rax = answer.cast_unsigned();
     }
 }
-
-#[cfg(not(target_arch = "x86_64"))]
-compile_error!("say here where this processor keeps a system call's number and answer");
