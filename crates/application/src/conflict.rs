@@ -22,7 +22,8 @@ pub(crate) enum Identity {
     Key(Key),
     Value(Key, String),
     Ini(String, String, String),
-    IniMade(String, Option<String>),
+    IniSection(String, String),
+    IniFile(String),
 }
 
 impl Identity {
@@ -40,9 +41,10 @@ impl Identity {
             Thing::Ini { path: file, section, name, .. } => {
                 Self::Ini(path(file), folded(section), folded(name))
             }
-            Thing::IniMade { path: file, section } => {
-                Self::IniMade(path(file), section.as_deref().map(folded))
+            Thing::IniSection { path: file, section } => {
+                Self::IniSection(path(file), folded(section))
             }
+            Thing::IniFile { path: file, .. } => Self::IniFile(path(file)),
         }
     }
 }
@@ -107,7 +109,7 @@ pub(crate) fn findings(name: &str, owns: &[Owned], holders: &Holders<'_>) -> Vec
         for (other, theirs) in holders.of(&owned.thing) {
             findings.extend(against(name, owned, other, theirs));
         }
-        if let Thing::Ini { path, .. } = &owned.thing {
+        if let Thing::IniFile { path, .. } = &owned.thing {
             let brought = holders.of_path(path).iter();
             for (other, _) in brought.filter(|(_, thing)| matches!(thing, Thing::File { .. })) {
                 findings.push(edits(name, owned, path, other));

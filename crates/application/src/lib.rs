@@ -20,9 +20,11 @@ mod survey;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
+mod uninstall;
 pub mod wildcard;
 
 pub use document::*;
 pub use plan::*;
 pub use record::{Installed, NotKept};
 pub use survey::*;
+pub use uninstall::{Leave, uninstall};

@@ -6,16 +6,18 @@
 mod files;
 pub(crate) mod ground;
 mod ini;
-mod make;
+#[cfg(test)]
+mod laws;
+pub(crate) mod make;
 mod owned;
 pub(crate) mod place;
 pub(crate) mod registry;
-mod settle;
+pub(crate) mod settle;
 mod shortcuts;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
-mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

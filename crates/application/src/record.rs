@@ -76,18 +76,20 @@ impl Installed {
 impl Thing {
     fn prior(&self) -> Option<&Prior> {
         match self {
-            Self::File { prior, .. } | Self::Removed { prior, .. } | Self::Text { prior, .. } => {
-                Some(prior)
-            }
+            Self::File { prior, .. }
+            | Self::Removed { prior, .. }
+            | Self::IniFile { prior, .. }
+            | Self::Text { prior, .. } => Some(prior),
             _ => None,
         }
     }
 
     fn prior_mut(&mut self) -> Option<&mut Prior> {
         match self {
-            Self::File { prior, .. } | Self::Removed { prior, .. } | Self::Text { prior, .. } => {
-                Some(prior)
-            }
+            Self::File { prior, .. }
+            | Self::Removed { prior, .. }
+            | Self::IniFile { prior, .. }
+            | Self::Text { prior, .. } => Some(prior),
             _ => None,
         }
     }

@@ -288,7 +288,7 @@ impl<'g> Ground<'g> {
     fn put_path(&mut self, path: &str, change: Option<Change>) -> usize {
         let next = self.changes.len();
         let known = self.paths.get_mut(&*place::folded(self.family, path));
-        let number = known.map_or(next, |known| *known.change.get_or_insert(next));
+        let number = known.map_or(next, |known| place_of(&mut known.change, &self.changes));
         self.put(number, change)
     }
 
@@ -334,9 +334,20 @@ impl<'g> Ground<'g> {
         else {
             return Ok(false);
         };
-        let mode_holds = written.meta.mode.is_none_or(|mode| mode == was.mode);
-        Ok(mode_holds && was.size == written.size && self.survey.digest(path)? == written.digest)
+        let rest_holds = match &written.content {
+            Content::Kept(kept) => {
+                !kept.is_link && (kept.mode, kept.mtime_ns) == (was.mode, was.mtime_ns)
+            }
+            _ => written.meta.mode.is_none_or(|mode| mode == was.mode & 0o7777),
+        };
+        Ok(rest_holds && was.size == written.size && self.survey.digest(path)? == written.digest)
     }
+}
+
+/// Where a change goes: where one stands already, or at the end, behind what it needs by now.
+fn place_of(known: &mut Option<usize>, changes: &[Option<Change>]) -> usize {
+    let standing = known.filter(|number| changes.get(*number).is_some_and(Option::is_some));
+    *known.insert(standing.unwrap_or(changes.len()))
 }
 
 impl Path {

@@ -161,11 +161,9 @@ impl Planner<'_> {
             self.claim(GROUP, Claim::Ini { path: path(), section, name, prior, ours });
         }
         for section in edit.made_sections {
-            self.claim(GROUP, Claim::IniMade { path: path(), section: Some(section) });
+            self.claim(GROUP, Claim::IniSection { path: path(), section });
         }
-        if is_changed && there.is_none() {
-            self.claim(GROUP, Claim::IniMade { path: path(), section: None });
-        }
+        self.claim(GROUP, Claim::IniFile { path: path() });
         for (at, mut act) in edit.acts {
             if matches!(act.outcome, Outcome::Changed { .. }) {
                 act.changes.clone_from(&changes);

@@ -40,7 +40,7 @@ pub(super) struct Planner<'p> {
 
 /// Why an item cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub struct Refusal {
     pub code: &'static str,
     pub message: String,
 }
@@ -75,7 +75,7 @@ impl From<GroundError> for Refusal {
 }
 
 /// What an item comes to.
-pub(super) struct Act {
+pub struct Act {
     pub target: String,
     pub rule: &'static str,
     pub outcome: Outcome,

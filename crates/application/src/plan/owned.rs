@@ -58,12 +58,20 @@ pub enum Thing {
         prior: Vec<String>,
         ours: Vec<String>,
     },
-    /// An INI file, or a section of one, that the application made: goes once nothing is in it.
-    IniMade {
+    /// A section that the application made: goes once nothing is in it.
+    IniSection {
         path: String,
-        section: Option<String>,
+        section: String,
     },
-    /// A text file as a whole, and what was done in it.
+    /// An INI file as a whole. It comes back whole as long as it is `ours`; where somebody else
+    /// changed it, its values come back one by one.
+    IniFile {
+        path: String,
+        prior: Prior,
+        ours: Digest,
+    },
+    /// A text file as a whole, and what was done in it. It comes back whole as long as it is
+    /// `ours`; where somebody else changed it, the lines of the application are taken out.
     Text {
         path: String,
         prior: Prior,
@@ -77,7 +85,7 @@ pub enum Thing {
 pub struct TextDone {
     /// The change in one line, with macros expanded: the same change is told by it.
     pub edit: String,
-    /// Lines as they stood after it, which were not there before.
+    /// Lines that are there by it.
     pub added: Vec<String>,
 }
 

@@ -10,6 +10,8 @@ mod view;
 
 use model::registry::{Data, Key, check_value_name};
 
+pub use append::without;
+
 use super::make::{Act, Planner, Refusal};
 use super::settle::Claim;
 use super::{Group, ItemPlace, Outcome, words};
@@ -102,7 +104,7 @@ impl Planner<'_> {
             return Err(Refusal::new("DH-P002", message));
         }
         if !self.ground.key_exists(key)? {
-            self.claim(GROUP, Claim::RemovedKey { key: key.clone() });
+            self.claim(GROUP, Claim::Key { key: key.clone() });
             return Ok((Outcome::InPlace, Vec::new()));
         }
         let mut keys = vec![key.clone()];
@@ -118,7 +120,7 @@ impl Planner<'_> {
                 self.claim(GROUP, Claim::Value { key: key.clone(), name });
             }
             changes.extend(self.ground.delete_key(key)?);
-            self.claim(GROUP, Claim::RemovedKey { key: key.clone() });
+            self.claim(GROUP, Claim::Key { key: key.clone() });
         }
         let before = format!("a key with {} below it and {values} values", keys.len() - 1);
         Ok((changed(&before, words::ABSENT), changes))

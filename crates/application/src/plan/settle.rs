@@ -30,18 +30,12 @@ pub(super) enum Claim {
     Removed {
         path: String,
     },
-    /// As far as it was made.
+    /// As far as it was made or removed.
     Folder {
         path: String,
     },
-    RemovedFolder {
-        path: String,
-    },
-    /// As far as it was made.
+    /// As far as it was made or removed.
     Key {
-        key: Key,
-    },
-    RemovedKey {
         key: Key,
     },
     Value {
@@ -55,9 +49,12 @@ pub(super) enum Claim {
         prior: Vec<String>,
         ours: Vec<String>,
     },
-    IniMade {
+    IniSection {
         path: String,
-        section: Option<String>,
+        section: String,
+    },
+    IniFile {
+        path: String,
     },
     Text {
         path: String,
@@ -69,18 +66,13 @@ impl Claim {
     /// The file that something is edited in.
     fn edited(&self) -> Option<&str> {
         match self {
-            Self::Ini { path, .. } | Self::IniMade { path, .. } | Self::Text { path, .. } => {
-                Some(path)
-            }
+            Self::Ini { path, .. }
+            | Self::IniSection { path, .. }
+            | Self::IniFile { path }
+            | Self::Text { path, .. } => Some(path),
             _ => None,
         }
     }
-}
-
-/// Changes by what they change.
-struct Index {
-    paths: BTreeMap<String, usize>,
-    keys: BTreeMap<Key, usize>,
 }
 
 impl Planner<'_> {
@@ -172,7 +164,10 @@ impl Planner<'_> {
             let Some((id, thing)) = settling.settle(claim, &recorded)? else { continue };
             let owned = thing.map(|thing| Owned { group, thing });
             match places.get(&id) {
-                Some(at) => owns[*at] = owned,
+                Some(at) => {
+                    let earlier = owns[*at].take();
+                    owns[*at] = owned.map(|owned| after(earlier, owned));
+                }
                 None => {
                     places.insert(id, owns.len());
                     owns.push(owned);
@@ -186,10 +181,18 @@ impl Planner<'_> {
         Ok(owns.into_iter().flatten().chain(carried).collect())
     }
 
+    fn is_file(&self, path: &str) -> bool {
+        matches!(self.ground.node(path), Ok(Some(Node::File(_))))
+    }
+
+    /// Files that are brought whole, or made anew where one was removed.
     fn whole_files(&self) -> BTreeSet<String> {
         let family = self.ground.family;
         let files = self.claims.iter().filter_map(|(_, claim)| match claim {
             Claim::File { path, .. } => Some(place::folded(family, path).into_owned()),
+            Claim::Removed { path } if self.is_file(path) => {
+                Some(place::folded(family, path).into_owned())
+            }
             _ => None,
         });
         files.collect()
@@ -212,7 +215,7 @@ impl Planner<'_> {
 
 /// Gives items the numbers that changes have in the end; one whose changes have all gone is in
 /// place.
-fn renumber(items: &mut [Planned], numbers: &[Option<usize>]) {
+pub fn renumber(items: &mut [Planned], numbers: &[Option<usize>]) {
     for item in items {
         item.changes = item.changes.iter().filter_map(|old| numbers.get(*old).copied()?).collect();
         item.changes.sort_unstable();
@@ -223,24 +226,21 @@ fn renumber(items: &mut [Planned], numbers: &[Option<usize>]) {
     }
 }
 
+/// Changes of files and folders by their paths.
+struct Index(BTreeMap<String, usize>);
+
 impl Index {
     fn new(family: crate::Family, changes: &[Change]) -> Self {
-        let (mut paths, mut keys) = (BTreeMap::new(), BTreeMap::new());
-        for (number, change) in changes.iter().enumerate() {
-            match change {
-                Change::WriteFile { path, .. }
-                | Change::RemoveFile { path, .. }
-                | Change::CreateFolder { path }
-                | Change::RemoveFolder { path } => {
-                    paths.insert(place::folded(family, path).into_owned(), number);
-                }
-                Change::CreateKey { key } | Change::DeleteKey { key } => {
-                    keys.insert(key.folded(), number);
-                }
-                Change::SetValue { .. } | Change::DeleteValue { .. } => {}
+        let path = |(number, change): (usize, &Change)| match change {
+            Change::WriteFile { path, .. }
+            | Change::RemoveFile { path, .. }
+            | Change::CreateFolder { path }
+            | Change::RemoveFolder { path } => {
+                Some((place::folded(family, path).into_owned(), number))
             }
-        }
-        Self { paths, keys }
+            _ => None,
+        };
+        Self(changes.iter().enumerate().filter_map(path).collect())
     }
 }
 
@@ -253,6 +253,7 @@ struct Settling<'s, 'p> {
 }
 
 type Recorded<'r> = BTreeMap<Identity, &'r Thing>;
+type Settled = (Identity, Option<Thing>);
 
 impl Settling<'_, '_> {
     /// What it is told by, and the thing; none where nothing was done and nothing is on record.
@@ -260,7 +261,7 @@ impl Settling<'_, '_> {
         &self,
         claim: Claim,
         recorded: &Recorded<'_>,
-    ) -> Result<Option<(Identity, Option<Thing>)>, SurveyError> {
+    ) -> Result<Option<Settled>, SurveyError> {
         let family = self.planner.ground.family;
         let thing = match claim {
             Claim::File { path, shared } => self.file(path, shared, recorded)?,
@@ -269,20 +270,26 @@ impl Settling<'_, '_> {
                 None => return Ok(None),
             },
             Claim::Removed { path } => {
-                let probe = Thing::Removed { path, prior: Prior::Absent };
-                return Ok(Some(self.removed(probe, recorded)));
+                if !self.planner.is_file(&path) {
+                    let probe = Thing::Removed { path, prior: Prior::Absent };
+                    return Ok(Some(self.removed(probe, recorded)));
+                }
+                // Made anew by what came after.
+                self.file(path, false, recorded)?
             }
             Claim::Ini { path, section, name, prior, ours } => {
                 self.ini(Thing::Ini { path, section, name, prior, ours }, recorded)
             }
             Claim::Value { key, name } => self.value(key, name, recorded)?,
-            Claim::IniMade { path, section } => Thing::IniMade { path, section },
-            Claim::Folder { path } => return Ok(self.made(Thing::Folder { path }, recorded)),
-            Claim::RemovedFolder { path } => {
-                return Ok(self.made(Thing::RemovedFolder { path }, recorded));
+            Claim::IniSection { path, section } => Thing::IniSection { path, section },
+            Claim::IniFile { path } => match self.ini_file(path, recorded)? {
+                Some(file) => file,
+                None => return Ok(None),
+            },
+            Claim::Folder { path } => {
+                return self.made(Thing::Folder { path }, recorded).map(Some);
             }
-            Claim::Key { key } => return Ok(self.made(Thing::Key { key }, recorded)),
-            Claim::RemovedKey { key } => return Ok(self.made(Thing::RemovedKey { key }, recorded)),
+            Claim::Key { key } => return self.made(Thing::Key { key }, recorded).map(Some),
         };
         let is_empty = matches!(&thing, Thing::Value { prior: None, ours: None, .. });
         Ok(Some((Identity::of(family, &thing), (!is_empty).then_some(thing))))
@@ -290,7 +297,7 @@ impl Settling<'_, '_> {
 
     fn change(&self, path: &str) -> Option<usize> {
         let family = self.planner.ground.family;
-        self.index.paths.get(&*place::folded(family, path)).copied()
+        self.index.0.get(&*place::folded(family, path)).copied()
     }
 
     /// What the change of a path replaces.
@@ -311,10 +318,12 @@ impl Settling<'_, '_> {
         match recorded.or(other) {
             Some(
                 Thing::File { prior: Prior::Same, ours: was, .. }
+                | Thing::IniFile { prior: Prior::Same, ours: was, .. }
                 | Thing::Text { prior: Prior::Same, ours: was, .. },
             ) if *was != ours => self.replaced(path),
             Some(
                 Thing::File { prior, .. }
+                | Thing::IniFile { prior, .. }
                 | Thing::Text { prior, .. }
                 | Thing::Removed { prior, .. },
             ) => prior.clone(),
@@ -351,12 +360,45 @@ impl Settling<'_, '_> {
         if let Some(Thing::Text { done: was, .. }) = record {
             merge(&mut done, was);
         }
-        let ours = ground.digest(&path)?;
-        let prior = self.prior(&path, ours, record, false);
+        let (prior, ours) = self.edited(&path, record)?;
         Ok(Some(Thing::Text { path, prior, ours, done }))
     }
 
-    fn removed(&self, probe: Thing, recorded: &Recorded<'_>) -> (Identity, Option<Thing>) {
+    /// Nothing where there is no such file, and none was made.
+    fn ini_file(
+        &self,
+        path: String,
+        recorded: &Recorded<'_>,
+    ) -> Result<Option<Thing>, SurveyError> {
+        let ground = &self.planner.ground;
+        if !matches!(ground.node(&path)?, Some(Node::File(_))) {
+            return Ok(None);
+        }
+        let id = Identity::IniFile(place::folded(ground.family, &path).into_owned());
+        let (prior, ours) = self.edited(&path, recorded.get(&id).copied())?;
+        Ok(Some(Thing::IniFile { path, prior, ours }))
+    }
+
+    /// What an edited file was, and what it is by this application alone: a file that somebody else
+    /// has changed since it was on record stays what it was on record, so it never comes back whole
+    /// over their changes.
+    fn edited(&self, path: &str, record: Option<&Thing>) -> Result<(Prior, Digest), SurveyError> {
+        let ground = &self.planner.ground;
+        let prior_of = |ours| self.prior(path, ours, record, false);
+        if let Some(Thing::Text { ours, prior, .. } | Thing::IniFile { ours, prior, .. }) = record {
+            let is_theirs = match ground.original(path)? {
+                Some(Node::File(_)) => ground.survey.digest(path)? != *ours,
+                _ => true,
+            };
+            if is_theirs {
+                return Ok((prior.clone(), *ours));
+            }
+        }
+        let ours = ground.digest(path)?;
+        Ok((prior_of(ours), ours))
+    }
+
+    fn removed(&self, probe: Thing, recorded: &Recorded<'_>) -> Settled {
         let id = Identity::of(self.planner.ground.family, &probe);
         let Thing::Removed { path, .. } = probe else { return (id, Some(probe)) };
         let record = recorded.get(&id).copied();
@@ -407,24 +449,42 @@ impl Settling<'_, '_> {
         Ok(thing)
     }
 
-    /// Folders and keys are owned by who made or removed them.
-    fn made(&self, thing: Thing, recorded: &Recorded<'_>) -> Option<(Identity, Option<Thing>)> {
-        let id = Identity::of(self.planner.ground.family, &thing);
-        let changed = match &thing {
-            Thing::Folder { path } | Thing::RemovedFolder { path } => self.change(path).is_some(),
-            Thing::Key { key } | Thing::RemovedKey { key } => {
-                self.index.keys.contains_key(&key.folded())
+    /// Folders and keys are owned by who made or removed them: whose being there is not what it
+    /// was before the first version.
+    fn made(&self, probe: Thing, recorded: &Recorded<'_>) -> Result<Settled, SurveyError> {
+        let ground = &self.planner.ground;
+        let id = Identity::of(ground.family, &probe);
+        let is_folder = |node| matches!(node, Some(Node::Folder));
+        let (was, is) = match &probe {
+            Thing::Folder { path } => {
+                (is_folder(ground.original(path)?), is_folder(ground.node(path)?))
             }
-            _ => true,
+            Thing::Key { key } => (ground.survey.key_exists(key)?, ground.key_exists(key)?),
+            _ => (false, false),
         };
-        match recorded.get(&id) {
-            // What it removed and makes again, or made and removes again, is as it was.
-            Some(was) if **was != thing && changed => Some((id, None)),
-            Some(_) => Some((id, Some(thing))),
-            None if changed => Some((id, Some(thing))),
-            None => None,
-        }
+        let was = match recorded.get(&id) {
+            Some(Thing::Folder { .. } | Thing::Key { .. }) => false,
+            Some(_) => true,
+            None => was,
+        };
+        let thing = match (was, is, probe) {
+            (false, true, made) => Some(made),
+            (true, false, Thing::Folder { path }) => Some(Thing::RemovedFolder { path }),
+            (true, false, Thing::Key { key }) => Some(Thing::RemovedKey { key }),
+            _ => None,
+        };
+        Ok((id, thing))
     }
+}
+
+/// Of two items that edit one thing, the first knows what it was before.
+fn after(earlier: Option<Owned>, mut owned: Owned) -> Owned {
+    match (earlier.map(|earlier| earlier.thing), &mut owned.thing) {
+        (Some(Thing::Ini { prior: first, .. }), Thing::Ini { prior, .. }) => *prior = first,
+        (Some(Thing::Text { done: first, .. }), Thing::Text { done, .. }) => merge(done, &first),
+        _ => {}
+    }
+    owned
 }
 
 /// What an earlier distribution did stays told unless it was done again.

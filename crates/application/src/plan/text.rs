@@ -5,6 +5,8 @@
 //! the document says otherwise: the manual means `config.sys` and its kind. On Linux nothing reads
 //! a text file only when it starts, so none does.
 
+use model::Digest;
+
 use super::ground::Written;
 use super::make::{Act, Planner, Refusal};
 use super::settle::Claim;
@@ -48,6 +50,14 @@ impl ResultAction {
             Self::PrependToFileIfNotFound => "prepend_to_file_if_not_found",
         }
     }
+}
+
+/// What the record says of a file.
+#[derive(Clone, Copy)]
+struct Record<'r> {
+    done: &'r [TextDone],
+    /// The file is as the application left it.
+    is_untouched: bool,
 }
 
 /// A change with its macros expanded.
@@ -94,7 +104,7 @@ impl Expanded<'_> {
     }
 }
 
-impl Planner<'_> {
+impl<'p> Planner<'p> {
     pub fn plan_text(&mut self) {
         for (index, file) in self.wish.application.items.text.iter().enumerate() {
             let of_file = self.names_user([&file.path]);
@@ -123,13 +133,20 @@ impl Planner<'_> {
         let there = self.ground.read(&path)?;
         let bytes = there.as_deref().unwrap_or_default();
         let mut lines = Lines::parse(bytes, self.given().convention);
+        let record = self.recorded_text(&path);
+        let is_untouched = match record {
+            Some((_, ours)) if there.is_some() => self.ground.digest(&path)? == ours,
+            _ => false,
+        };
+        let record = record.map_or(&[][..], |(done, _)| done);
+        let record = Record { done: record, is_untouched };
         let (mut acts, mut done) = (Vec::new(), Vec::new());
         for place in places {
             let (at, change) = ((index, Some(*place)), &file.changes[*place]);
-            match self.plan_change(&path, change, &mut lines) {
+            match self.plan_change(&path, change, &mut lines, record) {
                 Ok((act, made)) => {
                     acts.push((at, act));
-                    done.push(made);
+                    tell(&mut done, made);
                 }
                 Err(refusal) => self.refuse(GROUP, at, refusal),
             }
@@ -189,6 +206,7 @@ impl Planner<'_> {
         path: &str,
         change: &TextChange,
         lines: &mut Lines,
+        record: Record<'_>,
     ) -> Result<(Act, TextDone), Refusal> {
         let (find, text) = match &change.edit {
             TextEdit::Prepend { text } | TextEdit::Append { text } => {
@@ -204,9 +222,8 @@ impl Planner<'_> {
             outcome,
             changes: Vec::new(),
         };
-        if let Some(done) = self.recorded_change(path, &told)
-            && !done.added.is_empty()
-            && done.added.iter().all(|line| lines.iter().any(|there| there == line))
+        if let Some(done) = record.done.iter().find(|done| done.edit == told)
+            && (record.is_untouched || stands(&done.added, lines))
         {
             return Ok((act(Outcome::InPlace), done.clone()));
         }
@@ -216,15 +233,28 @@ impl Planner<'_> {
         Ok((act(outcome(&edited)), TextDone { edit: told.clone(), added }))
     }
 
-    fn recorded_change(&self, path: &str, told: &str) -> Option<&TextDone> {
+    fn recorded_text(&self, path: &str) -> Option<(&'p [TextDone], Digest)> {
         let family = self.ground.family;
         let is_it = |there: &str| place::folded(family, there) == place::folded(family, path);
-        let owns = self.wish.installed.into_iter().flat_map(|record| &record.owns);
-        let mut done = owns.filter_map(|owned| match &owned.thing {
-            Thing::Text { path, done, .. } if is_it(path) => Some(done),
+        let mut owns = self.wish.installed.into_iter().flat_map(|record| &record.owns);
+        owns.find_map(|owned| match &owned.thing {
+            Thing::Text { path, done, ours, .. } if is_it(path) => Some((done.as_slice(), *ours)),
             _ => None,
-        });
-        done.next()?.iter().find(|done| done.edit == told)
+        })
+    }
+}
+
+/// Whether all that a change added is there.
+fn stands(added: &[String], lines: &Lines) -> bool {
+    !added.is_empty() && added.iter().all(|line| lines.iter().any(|there| there == line))
+}
+
+/// Changes that are the same are told once.
+fn tell(done: &mut Vec<TextDone>, made: TextDone) {
+    match done.iter_mut().find(|done| done.edit == made.edit) {
+        Some(done) if done.added.is_empty() => done.added = made.added,
+        Some(_) => {}
+        None => done.push(made),
     }
 }
 

@@ -74,12 +74,14 @@ fn put_owned(out: &mut Writer, owned: &Owned) {
             put_texts(out, prior);
             put_texts(out, ours);
         }
-        Thing::IniMade { path, section } => {
-            out.u8(9).text(path).option(section.as_ref(), |out, section| _ = out.text(section));
-        }
+        Thing::IniSection { path, section } => _ = out.u8(9).text(path).text(section),
         Thing::Text { path, prior, ours, done } => {
             put_prior(out.u8(10).text(path), prior);
             out.digest(ours).list(done, |out, done| put_texts(out.text(&done.edit), &done.added));
+        }
+        Thing::IniFile { path, prior, ours } => {
+            put_prior(out.u8(11).text(path), prior);
+            out.digest(ours);
         }
     }
 }
@@ -111,13 +113,14 @@ fn take_owned(from: &mut Reader<'_>) -> Result<Owned, CodecError> {
             prior: from.list(Reader::text)?,
             ours: from.list(Reader::text)?,
         },
-        9 => Thing::IniMade { path: from.text()?, section: from.option(Reader::text)? },
+        9 => Thing::IniSection { path: from.text()?, section: from.text()? },
         10 => Thing::Text {
             path: from.text()?,
             prior: take_prior(from)?,
             ours: from.digest()?,
             done: from.list(take_done)?,
         },
+        11 => Thing::IniFile { path: from.text()?, prior: take_prior(from)?, ours: from.digest()? },
         _ => return Err(CodecError("no thing that an application owns")),
     };
     Ok(Owned { group: group.ok_or(CodecError("no group of items"))?, thing })
@@ -230,8 +233,13 @@ mod tests {
             ini.prop_map(|(path, section, name, prior, ours)| {
                 Thing::Ini { path, section, name, prior, ours }
             }),
-            any::<(String, Option<String>)>()
-                .prop_map(|(path, section)| Thing::IniMade { path, section }),
+            any::<(String, String)>()
+                .prop_map(|(path, section)| Thing::IniSection { path, section }),
+            (any::<String>(), prior(), digest()).prop_map(|(path, prior, ours)| Thing::IniFile {
+                path,
+                prior,
+                ours
+            }),
             text.prop_map(|(path, prior, ours, done)| Thing::Text { path, prior, ours, done }),
         ]
     }

@@ -80,7 +80,7 @@ impl Planner<'_> {
         match self.ground.node(&path)? {
             None => {
                 self.put(GROUP, at, gone(path.clone(), "delete"));
-                self.claim(GROUP, Claim::RemovedFolder { path });
+                self.claim(GROUP, Claim::Folder { path });
                 return Ok(());
             }
             Some(Node::Folder) => {}
@@ -117,7 +117,7 @@ impl Planner<'_> {
                 *files += 1;
             }
             changes.extend(self.ground.remove_folder(folder)?.changes);
-            self.claim(GROUP, Claim::RemovedFolder { path: folder.clone() });
+            self.claim(GROUP, Claim::Folder { path: folder.clone() });
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::registry::{Data, Key, folded};
 
-use super::Ground;
+use super::{Ground, place_of};
 use crate::{Change, SurveyError};
 
 #[derive(Default)]
@@ -196,13 +196,12 @@ impl Ground<'_> {
     fn put_key(&mut self, key: &Key, change: Option<Change>) -> usize {
         let next = self.changes.len();
         let state = self.registry.keys.get_mut(&key.folded());
-        let number = state.map_or(next, |state| *state.change.get_or_insert(next));
+        let number = state.map_or(next, |state| place_of(&mut state.change, &self.changes));
         self.put(number, change)
     }
 
     /// The change that leads from what a value was to what it is.
     fn put_value(&mut self, key: &Key, name: &str) -> Option<usize> {
-        let next = self.changes.len();
         let state = self.registry.values.get_mut(&value_id(key, name))?;
         let (key, name) = (key.clone(), name.to_owned());
         let change = match (state.was.clone(), state.is.clone()) {
@@ -211,7 +210,7 @@ impl Ground<'_> {
             (Some(before), None) => Some(Change::DeleteValue { key, name, before }),
             (None, None) => None,
         };
-        let number = *state.change.get_or_insert(next);
+        let number = place_of(&mut state.change, &self.changes);
         Some(self.put(number, change))
     }
 }

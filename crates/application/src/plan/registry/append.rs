@@ -80,6 +80,28 @@ pub fn is_joined(whole: &Data, part: &Data) -> bool {
     are_lists && !whole.says(part) && holds(whole, part)
 }
 
+/// What is left of a value that was changed since, once what was added to it is taken out; `None`
+/// where nothing can be told apart.
+pub fn without(there: &Data, record: Made<'_>) -> Option<Data> {
+    let (prior, ours) = (record.prior?, record.ours?);
+    if is_text(there) && is_text(prior) && is_text(ours) {
+        let (prior, ours, text) = (text_of(prior), text_of(ours), text_of(there));
+        let added = ours.strip_prefix(&prior).or_else(|| ours.strip_suffix(&prior))?;
+        let at = text.rfind(added).filter(|_| !added.is_empty())?;
+        let left = format!("{}{}", &text[..at], &text[at + added.len()..]);
+        return Some(Data { kind: there.kind, ..Data::text(&left) });
+    }
+    if [there, prior, ours].iter().all(|data| data.kind == Data::TEXTS) {
+        let (prior, mut entries) = (texts_of(prior), texts_of(there));
+        let added: Vec<String> =
+            texts_of(ours).into_iter().filter(|entry| !prior.contains(entry)).collect();
+        let count = entries.len();
+        entries.retain(|entry| !added.contains(entry));
+        return (entries.len() < count).then(|| texts(&entries));
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +139,16 @@ mod tests {
                 joined(RegistryRule::Append, Some(&Data::text(there)), &Data::text(";b"), record);
             assert_eq!(joined, Ok(Data::text(expect)));
         }
+    }
+
+    #[test]
+    fn what_was_added_is_taken_out_of_what_was_changed() {
+        let (prior, ours) = (Data::text("a"), Data::text("a;b"));
+        let record = Made { prior: Some(&prior), ours: Some(&ours) };
+        assert_eq!(without(&Data::text("a;b;c"), record), Some(Data::text("a;c")));
+        assert_eq!(without(&Data::text("x"), record), None);
+        let (prior, ours) = (list(&["a"]), list(&["a", "b"]));
+        let record = Made { prior: Some(&prior), ours: Some(&ours) };
+        assert_eq!(without(&list(&["b", "c"]), record), Some(list(&["c"])));
     }
 }
