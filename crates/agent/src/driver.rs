@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use model::{Facts, RunId};
 use tokio::sync::{mpsc, oneshot};
-use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent};
+use travel::{Call, Me, Taker, TakerInput, TakerOrder, ToAgent};
 use trust::{SealingKey, Signed, TrustDocument};
 use wire::{FromAgent, Hello, Protocols};
 use workflow::{ActivityName, Context, EffectId, Kind, Report, RunAs, Workflow};
 
+use crate::asking::Asking;
 use crate::backoff::Backoff;
 use crate::clock::now;
 use crate::dial::Dialer;
@@ -53,6 +54,16 @@ pub(crate) enum Input {
     Ended {
         effect: EffectId,
         report: Report,
+    },
+    /// A script asks the server for something.
+    Asked {
+        effect: EffectId,
+        call: Call,
+        answer: oneshot::Sender<Report>,
+    },
+    /// It does not wait for that any more.
+    Unasked {
+        effect: EffectId,
     },
     /// The machine is on, although it was to be switched off for that run: it was started anew
     /// since, or it cannot be switched off.
@@ -110,6 +121,7 @@ pub(crate) struct Driver {
     unrecorded: BTreeMap<EffectId, Report>,
     /// Ends of what could not be begun.
     refused: Vec<(EffectId, Report)>,
+    asking: Asking,
 }
 
 fn parse(definition: &[u8]) -> Result<Workflow, String> {
@@ -138,6 +150,7 @@ impl Driver {
             hellos: Vec::new(),
             unrecorded: BTreeMap::new(),
             refused: Vec::new(),
+            asking: Asking::default(),
         })
     }
 
@@ -212,6 +225,14 @@ impl Driver {
             Input::Ended { effect, report } => {
                 self.unrecorded.insert(effect, report.clone());
                 self.taker.handle(TakerInput::Ended { effect, report }, now());
+            }
+            Input::Asked { effect, call, answer } => {
+                let asked = self.asking.begin(effect, call, answer);
+                self.taker.handle(asked, now());
+            }
+            Input::Unasked { effect } => {
+                let unasked = self.asking.end(effect);
+                self.taker.handle(unasked, now());
             }
             Input::Offered(offer) => {
                 let answer = self.updates.hear(&offer, self.taker.trust());
@@ -316,6 +337,7 @@ impl Driver {
             }
             TakerOrder::Recover { effect } => self.effects.recover(effect),
             TakerOrder::Interrupt { effect } => self.effects.interrupt(effect),
+            TakerOrder::Answered { effect, report } => self.asking.answer(effect, report),
             TakerOrder::PowerOff { effect } => {
                 self.effects.power_off(effect, self.plan_of(effect));
             }
@@ -414,6 +436,7 @@ impl Driver {
             let (effect, report) = (*effect, report.clone());
             self.taker.handle(TakerInput::Ended { effect, report }, now());
         }
+        self.asking.again().into_iter().for_each(|asked| self.taker.handle(asked, now()));
         self.settle()
     }
 }

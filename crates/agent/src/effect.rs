@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Log;
 use workflow::{Activity, Context, EffectId, Event, Kind, Report, RunAs};
 
+use crate::asking::Asker;
 use crate::secrets::Secrets;
 use crate::transfer::Transfers;
 use render::Task;
@@ -42,6 +43,8 @@ pub(crate) struct Doer {
     pub transfers: Option<Transfers>,
     /// None where the machine is not to go down.
     pub power: Option<Arc<dyn Power>>,
+    /// Whom scripts have ask the server; none where no agent is that keeps their runs.
+    pub server: Option<Asker>,
 }
 
 /// One activity to be carried out.
@@ -71,28 +74,19 @@ impl Doer {
                 let script = script.clone();
                 script::run(self, &script, job, cancel).await
             }
-            _ => self.activity(job, None, &self.show, cancel).await,
+            _ => self.activity(job, &self.show, cancel).await,
         }
     }
 
-    /// Any activity but a script. `part` tells apart what one script has carried out: what is
-    /// started bears it in its mark, so that one part can be ended without the others.
-    async fn activity(
-        &self,
-        job: Job,
-        part: Option<u64>,
-        show: &Show,
-        cancel: &CancellationToken,
-    ) -> Report {
+    /// Any activity but a script. The part of its effect tells apart what one script has carried
+    /// out: what is started bears it in its mark, so that one part can be ended without the others.
+    async fn activity(&self, job: Job, show: &Show, cancel: &CancellationToken) -> Report {
         let Job { effect, activity, context, depot, folder, run_as, secrets } = job;
         let root = self.root.as_deref();
-        let mut task = match render::render(effect, &activity.kind, &context, root) {
+        let task = match render::render(effect, &activity.kind, &context, root) {
             Ok(task) => task,
             Err(error) => return Report::error(sentence(&error)),
         };
-        if let (Task::Execute { spec, .. }, Some(part)) = (&mut task, part) {
-            spec.effect = format!("{}.{part}", spec.effect);
-        }
         let plan = folder.map(|folder| folder.join(plan_name(effect)));
         match task {
             Task::Execute { spec, log } => {

@@ -198,8 +198,7 @@ fn parse_name(name: &str) -> Option<(EffectId, Stream)> {
     let (rest, visit) = rest.rsplit_once('.')?;
     let (run, attempt) = rest.rsplit_once('.')?;
     let run: RunId = run.parse().ok()?;
-    let effect =
-        EffectId { run, attempt: attempt.parse().ok()?, visit: Visit(visit.parse().ok()?) };
+    let effect = EffectId::new(run, attempt.parse().ok()?, Visit(visit.parse().ok()?));
     match stream {
         "out" => Some((effect, Stream::Out)),
         "err" => Some((effect, Stream::Err)),
@@ -212,7 +211,7 @@ mod tests {
     use super::*;
 
     fn log(offset: u64, bytes: &[u8]) -> Log {
-        let effect = EffectId { run: RunId::from_bytes([3; 16]), attempt: 2, visit: Visit(7) };
+        let effect = EffectId::new(RunId::from_bytes([3; 16]), 2, Visit(7));
         Log { effect, stream: Stream::Err, offset, bytes: bytes.to_vec() }
     }
 

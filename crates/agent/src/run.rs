@@ -8,6 +8,7 @@ use machine::power::{Power, system_power};
 use tokio::sync::{mpsc, watch};
 use travel::Me;
 
+use crate::asking::Asker;
 use crate::config::{Config, ConfigError};
 use crate::dial::{Dialer, Way};
 pub use crate::driver::Ending;
@@ -94,15 +95,13 @@ pub async fn run(
     let dialer = Dialer::new(servers, is_open, signing, trust.clone(), said.clone());
     let dialer = Arc::new(dialer);
     let shown = logs.clone();
+    let way = Way::Dialled(dialer.clone());
     let doer = Doer {
         root,
         show: Arc::new(move |log| shown.push(log)),
-        transfers: Some(Transfers::new(
-            Way::Dialled(dialer.clone()),
-            folder.file("hashes"),
-            is_linked,
-        )),
+        transfers: Some(Transfers::new(way, folder.file("hashes"), is_linked)),
         power,
+        server: Some(Asker::new(said.clone())),
     };
     let effects = Effects::new(doer, said.clone());
     let note = folder.file("status.json");

@@ -170,6 +170,8 @@ impl Session {
             transfers: Some(Transfers::new(way, folders.work().join("hashes"), is_linked)),
             // After the restart nobody would know that it was done, and it would be ordered again.
             power: None,
+            // The run is the server's, which has no journal of what a script here calls for.
+            server: None,
         };
         let effects = Effects::new(doer, said);
         let definitions = BTreeMap::new();
@@ -277,7 +279,8 @@ impl Session {
         if activity.kind.powers_off() {
             self.prepared.insert(effect);
         }
-        let depot = depot.filter(|_| matches!(activity.kind, Kind::Upload { .. }));
+        let depot =
+            depot.filter(|_| matches!(activity.kind, Kind::Upload { .. } | Kind::Script(_)));
         let secrets = Secrets::sealed(effect.run, self.sealing.clone(), secrets);
         let folder = Some(self.folders.work().to_owned());
         self.running += 1;

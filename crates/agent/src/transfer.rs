@@ -18,6 +18,7 @@ use machine::{Filter, Spot};
 use model::Digest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use wire::content::Wish;
 use workflow::{EffectId, Report};
 
 use crate::backoff::Backoff;
@@ -39,12 +40,13 @@ pub(crate) struct Upload {
     pub from_targets: bool,
 }
 
-/// Target to depot; where it goes there is the server's to know.
+/// Target to depot; where it goes there is the server's to know, unless a script wishes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Download {
     pub from: Spot,
     pub filter: Filter,
     pub recursive: bool,
+    pub wish: Option<Wish>,
 }
 
 /// What carries transfers out.

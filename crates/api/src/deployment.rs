@@ -90,7 +90,7 @@ pub struct Deployed {
     /// Warnings about the workflow, and targets left out with the reason.
     pub findings: Vec<Finding>,
     pub left_out: Vec<String>,
-    /// What is otherwise at targets without agent.
+    /// What people should know of the ways to the targets.
     #[serde(default)]
     pub notes: Vec<String>,
 }

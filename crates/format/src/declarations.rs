@@ -22,9 +22,7 @@ fn declare(activity: &Activity, text: &mut String) {
     let Activity { name, about, parameters, .. } = activity;
     let mut fields = String::new();
     for parameter in *parameters {
-        if parameter.name != "on_server" {
-            field(parameter, &mut fields);
-        }
+        field(parameter, &mut fields);
     }
     if !parameters.iter().any(|parameter| parameter.name == "timeout") {
         fields.push_str("  /** After this long it is ended with the event `timeout`. */\n");
@@ -103,7 +101,7 @@ mod tests {
             assert!(is_called != is_elsewhere, "{name}: can a script call it?");
             for parameter in activity.parameters.iter().filter(|_| is_called) {
                 let field = format!("\n    {}", parameter.name);
-                assert!(parameter.name == "on_server" || text.contains(&field), "{field}");
+                assert!(text.contains(&field), "{field}");
             }
         }
         for name in script::ACTIVITIES {

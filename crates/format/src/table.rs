@@ -444,6 +444,19 @@ pub(crate) const ACTIVITIES: &[Activity] = &[
                 "What of the depot it may read and upload: paths in the depot.",
             ),
             parameter(
+                "deposit",
+                Shape::Texts,
+                Preset::Nothing,
+                "Folders of the depot into which it may download, and whose files it may change.",
+            ),
+            parameter(
+                "actions",
+                Shape::Texts,
+                Preset::Nothing,
+                "Names of the actions that it may start.",
+            ),
+            parameter("messages", Shape::Switch, Preset::Switch(false), "It may send messages."),
+            parameter(
                 "memory",
                 Shape::Count,
                 Preset::Count(64),

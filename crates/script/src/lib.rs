@@ -27,7 +27,7 @@ pub use worker::{WorkerError, run};
 pub const CODE_BYTES_MAX: usize = 1 << 20;
 
 /// The activities that a script can call, as functions of the same names.
-pub const ACTIVITIES: [&str; 11] = [
+pub const ACTIVITIES: [&str; 15] = [
     "execute",
     "upload",
     "move",
@@ -39,11 +39,15 @@ pub const ACTIVITIES: [&str; 11] = [
     "registry",
     "impersonate",
     "wait",
+    "download",
+    "wake_on_lan",
+    "action",
+    "message",
 ];
 
-/// Activities that a script has functions for which only say why it cannot call them: they are the
-/// server's, or end the script.
-pub const ELSEWHERE: [&str; 5] = ["download", "wake_on_lan", "action", "message", "shutdown"];
+/// Activities that a script has functions for which only say why it cannot call them: this one
+/// would end the script.
+pub const ELSEWHERE: [&str; 1] = ["shutdown"];
 
 /// What a script can speak of besides activities, as TypeScript declares it.
 pub const DECLARATIONS: &str = include_str!("declarations.d.ts");

@@ -16,7 +16,7 @@ use std::time::Duration;
 use model::{ComputerId, ServerId, Span, Timestamp};
 use store::{CommitError, Fence, Store, Write};
 use tokio::sync::{mpsc, oneshot, watch};
-use travel::{Case, Giver, GiverInput, NewDeployment, Renewal, Stale};
+use travel::{Case, Giver, GiverInput, NewDeployment, Renewal, Resigned, Stale};
 
 use crate::changes::Changes;
 use crate::clock::now;
@@ -47,6 +47,8 @@ enum ToCore {
     /// A deployment that had been let go of.
     Load(Box<Case>, Box<Known>),
     Renew(Box<Renewed>),
+    /// Keys were changed: warrants that are signed anew, each with its row.
+    Resign(Vec<(Resigned, Write)>, oneshot::Sender<Result<(), Stale>>),
     /// Answered once everything before it is durable and acted on.
     Settle(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
@@ -127,6 +129,15 @@ impl Core {
         let (answer, answered) = oneshot::channel();
         let renewed = Renewed { renewal, names, writes, answer };
         self.queue.send(ToCore::Renew(Box::new(renewed))).await.map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// Tells agents of the trust document of now, and has runs go by warrants that were signed anew
+    /// under it, with their rows. Returns when all is durable; `Err` in it when a deployment has
+    /// got another warrant meanwhile, for which nothing was done.
+    pub async fn resign(&self, all: Vec<(Resigned, Write)>) -> Result<Result<(), Stale>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(ToCore::Resign(all, answer)).await.map_err(|_| Gone)?;
         answered.await.map_err(|_| Gone)
     }
 
@@ -282,6 +293,7 @@ impl Task {
             }
             ToCore::Load(case, known) => self.load(*case, *known),
             ToCore::Renew(renewed) => self.renew(*renewed, group),
+            ToCore::Resign(all, answer) => self.resign(all, answer, group),
             ToCore::Ask(question) => group.questions.push(question),
             ToCore::Settle(done) => group.settled.push(done),
             ToCore::Stop(done) => group.stopped = Some(done),
@@ -314,6 +326,27 @@ impl Task {
         }
         group.writes.extend(writes);
         group.renewed.push(answer);
+    }
+
+    fn resign(
+        &mut self,
+        all: Vec<(Resigned, Write)>,
+        answer: oneshot::Sender<Result<(), Stale>>,
+        group: &mut Group,
+    ) {
+        self.giver.tell_trust();
+        let mut is_stale = false;
+        for (resigned, write) in all {
+            match self.giver.resign(resigned, now()) {
+                Ok(()) => group.writes.push(write),
+                Err(Stale) => is_stale = true,
+            }
+        }
+        if is_stale {
+            let _waits_no_more = answer.send(Err(Stale));
+        } else {
+            group.renewed.push(answer);
+        }
     }
 
     fn input(&mut self, input: GiverInput, group: &mut Group) {

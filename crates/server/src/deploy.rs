@@ -9,6 +9,7 @@ pub mod leaves;
 mod pins;
 mod reach;
 mod renew;
+mod resign;
 mod targets;
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,6 +32,7 @@ use crate::views;
 use crate::workflows::{self, ApplyError};
 use leaves::Target;
 pub use renew::{edit, prolong, restart};
+pub use resign::resign;
 pub use targets::{TargetError, check as check_targets, computer};
 
 /// A run may begin for so long when no stop date says otherwise.
@@ -39,6 +41,9 @@ const BEGIN_WITHIN: Span = Span::from_secs(30 * 86_400);
 const RUN_LIMIT: Span = Span::from_secs(90 * 86_400);
 /// Machines whose clocks are late shall not refuse what may begin now.
 const CLOCKS_LATE_MS: i64 = 86_400_000;
+
+/// Targets that a note names.
+const NAMED_MAX: usize = 5;
 
 /// Why nothing was deployed.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +159,7 @@ pub async fn deploy_beside(
     all.extend(beside.writes);
     hall.writer.submit(all).await?;
     drop(pinned);
-    let notes = notes(&chosen.workflow, &targets);
+    let notes = notes(hall, &chosen.workflow, &targets, &found.left_out);
     let counts = BTreeMap::from([("pending".to_owned(), targets.len() as u64)]);
     let deployed = api::Deployed {
         deployment: views::deployment(&row, counts),
@@ -210,23 +215,45 @@ fn dates(asked: &api::NewDeployment, now: Timestamp) -> Result<Dates, DeployErro
     }
 }
 
-/// What people should know of targets without agent before it begins.
-fn notes(workflow: &Workflow, targets: &[Target]) -> Vec<String> {
+/// What people should know of the ways to its targets before it begins.
+fn notes(hall: &Hall, workflow: &Workflow, targets: &[Target], left_out: &[String]) -> Vec<String> {
+    let (all, mut notes) = (targets.len(), Vec::new());
     let count = targets.iter().filter(|target| target.reach == Reach::Ssh).count();
-    if count == 0 {
-        return Vec::new();
+    if !left_out.is_empty() {
+        notes.push(format!("nothing is deployed where there is no way: {}", few(left_out)));
     }
-    let mut notes = vec![format!(
-        "{count} of {} targets have no agent and are reached over SSH: their runs go on while this \
-         server runs and reaches them",
-        targets.len()
-    )];
-    if workflow.start_on_presence {
+    if count > 0 {
+        notes.push(format!(
+            "{count} of {all} targets have no agent and are reached over SSH: their runs go on \
+             while this server runs and reaches them"
+        ));
+    }
+    if workflow.start_on_presence && count > 0 {
         notes.push(
             "`start_on_presence` needs an agent: where there is none the run begins at once".into(),
         );
     }
+    if workflow.start_on_presence
+        && count < all
+        && hall.reach.detection.borrow().iter().next().is_none()
+    {
+        notes.push(
+            "`start_on_presence`, but this server hears signals of presence nowhere: an agent that \
+             only listens is called every now and then instead of when it shows itself; `deskhand \
+             server set --detection \"INET::1738\"` has the server hear them"
+                .into(),
+        );
+    }
     notes
+}
+
+/// The first of them, and how many more there are.
+fn few(all: &[String]) -> String {
+    let mut text = all.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ");
+    if let Some(more) = all.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
 }
 
 struct Made {

@@ -5,6 +5,7 @@
 //! dropped at any await: then the server is ending, and the loop asks for it again when it returns.
 
 mod action;
+pub mod called;
 pub mod files;
 pub mod message;
 
@@ -68,6 +69,9 @@ pub fn key(effect: EffectId) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(effect.run.as_bytes());
     hasher.update(&effect.attempt.to_be_bytes()).update(&effect.visit.0.to_be_bytes());
+    if effect.part > 0 {
+        hasher.update(&effect.part.to_be_bytes());
+    }
     Digest::from_bytes(*hasher.finalize().as_bytes())
 }
 

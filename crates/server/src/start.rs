@@ -184,9 +184,17 @@ impl Server {
         });
         data.tell(api_addr, agent_addr)?;
         let fenced = ready.start(hall.clone());
+        resign(&hall).await;
         announce(&hall, agent_addr, api_addr).await;
         let stop = run(hall, data, agents, api, (stopping, fenced));
         Ok(Running { agent_addr, api_addr, admin_token: admin.to_string(), stop })
+    }
+}
+
+/// Keys may have been changed just before the server was killed.
+async fn resign(hall: &Arc<Hall>) {
+    if let Err(error) = crate::deploy::resign(hall).await {
+        tracing::error!(error = %crate::core::chain(&error), "warrants are not signed anew");
     }
 }
 

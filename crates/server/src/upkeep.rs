@@ -29,14 +29,14 @@ pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
     renewing.reset();
     loop {
         tokio::select! {
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = stopped(&mut stopping) => return,
             _ = renewing.tick() => {}
             () = hall.identity.changed() => {
                 hall.wanted.look_again();
                 continue;
             }
             () = key_ends(&hall) => {
-                retire(&hall);
+                retire(&hall).await;
                 continue;
             }
         }
@@ -56,6 +56,11 @@ pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // Without anybody to tell it the server has ended.
+    let _ended = stopping.wait_for(|stopping| *stopping).await;
+}
+
 /// Ready when the time of a key that is here is over.
 async fn key_ends(hall: &Hall) {
     match hall.identity.next_end() {
@@ -68,14 +73,21 @@ async fn key_ends(hall: &Hall) {
     }
 }
 
-/// Keys whose time is over are removed and prove nothing more.
-fn retire(hall: &Hall) {
-    match hall.identity.retire() {
-        Ok(gone) => gone.iter().for_each(|key| {
-            let text = format!("the time of deployment key {key} is over; its secret was removed");
-            hall.log("keys", About::NOTHING, SELF, text);
-        }),
-        Err(error) => tracing::error!(error = %chain(&error), "a key could not be retired"),
+/// Keys whose time is over are removed and prove nothing more; what they permitted goes on under
+/// the key of now.
+async fn retire(hall: &Arc<Hall>) {
+    let gone = match hall.identity.retire() {
+        Ok(gone) => gone,
+        Err(error) => return tracing::error!(error = %chain(&error), "a key could not be retired"),
+    };
+    for key in &gone {
+        let text = format!("the time of deployment key {key} is over; its secret was removed");
+        hall.log("keys", About::NOTHING, SELF, text);
+    }
+    if !gone.is_empty()
+        && let Err(error) = crate::deploy::resign(hall).await
+    {
+        tracing::error!(error = %chain(&error), "warrants are not signed anew");
     }
 }
 

@@ -218,7 +218,8 @@ impl World {
                 let name = self.agents[agent].name.clone();
                 self.tell(&name, || text);
             }
-            TakerOrder::Over { .. } => {}
+            // No script is in its workflows.
+            TakerOrder::Answered { .. } | TakerOrder::Over { .. } => {}
         }
     }
 

@@ -329,7 +329,7 @@ impl World {
                 let is_own = progress.stopping.is_none()
                     && report.note.is_none()
                     && report.event != workflow::Event::Interrupted;
-                let effect = EffectId { run, attempt: state.attempt(), visit: *visit };
+                let effect = EffectId::new(run, state.attempt(), *visit);
                 let count = self.laws.acted.get(&effect).copied().unwrap_or(0);
                 let is_once = count == 1 && self.laws.finished.contains(&effect);
                 if kind.side() == Side::Target && !kind.can_be_redone() && is_own && !is_once {

@@ -276,8 +276,8 @@ impl World {
                     }
                 }
                 GiverWrite::Journal { run, seq, frame } => self.commit_frame(run, seq, &frame),
-                GiverWrite::Effect { effect, report } => {
-                    let effect_now = report.map_or(Effect::Begun, Effect::Ended);
+                GiverWrite::Effect { effect, call, report } => {
+                    let effect_now = report.map_or(Effect::Begun(call), Effect::Ended);
                     self.server.db.effects.insert(effect, effect_now);
                 }
                 GiverWrite::Event { kind, computer, text, .. } => {
@@ -326,6 +326,7 @@ impl World {
             GiverOrder::There { computer, .. } => {
                 self.laws.broke(format!("{computer} has an agent and was reached without it"));
             }
+            GiverOrder::TellTrust => self.laws.broke("no key was changed".to_owned()),
             GiverOrder::LookUp { run, .. } => {
                 self.laws.broke(format!("the server does not know run {run}"));
             }

@@ -110,7 +110,7 @@ impl Player {
         let state = self.run.state();
         let visit = state.in_progress().iter().find(|(_, p)| p.activity.as_str() == name);
         let visit = visit.map_or(Visit(9_999), |(visit, _)| *visit);
-        let effect = EffectId { run: run_id(), attempt: state.attempt(), visit };
+        let effect = EffectId::new(run_id(), state.attempt(), visit);
         let input = Input::Ended { effect, report };
         self.last = Some(input.clone());
         input

@@ -139,6 +139,8 @@ pub struct Origin {
     pub run: RunId,
     pub attempt: u64,
     pub visit: u64,
+    /// What the activity, a script, called for; 0 for the activity itself.
+    pub part: u64,
 }
 
 /// A deployment's own copy of its workflow after an edit. They count from 2 and are kept: the first
@@ -230,6 +232,10 @@ pub struct Effect {
     pub run: RunId,
     pub attempt: u64,
     pub visit: u64,
+    /// What the activity, a script, called for; 0 for the activity itself.
+    pub part: u64,
+    /// What that was. As it was first put: later it may be left out.
+    pub call: Vec<u8>,
     pub result: Vec<u8>,
 }
 

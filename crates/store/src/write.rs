@@ -183,8 +183,10 @@ pub enum Refusal {
     WarrantDiffers { deployment: DeploymentId, seq: u64 },
     #[error("run {0} belongs to another deployment or computer")]
     RunMoved(RunId),
-    #[error("attempt {attempt}, visit {visit} of run {run} already has another result")]
-    EffectDiffers { run: RunId, attempt: u64, visit: u64 },
+    #[error(
+        "attempt {attempt}, visit {visit}, part {part} of run {run} already has another result"
+    )]
+    EffectDiffers { run: RunId, attempt: u64, visit: u64, part: u64 },
     #[error("the fence of server {server} is {held} and cannot go back to {got}")]
     FenceWentBack { server: ServerId, held: u64, got: u64 },
     #[error("there is no {kind} `{name}`")]
@@ -246,8 +248,8 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         Write::AgentTrust { number, .. } => &[("trust document", *number)],
         Write::TouchAgent { counter, .. } => &[("counter", *counter)],
         Write::PutDeployment(Deployment { revision, origin: Some(origin), .. }) => {
-            let Origin { attempt, visit, .. } = origin;
-            &[("revision", *revision), ("attempt", *attempt), ("visit", *visit)]
+            let Origin { attempt, visit, part, .. } = origin;
+            &[("revision", *revision), ("attempt", *attempt), ("visit", *visit), ("part", *part)]
         }
         Write::PutDeployment(deployment) => &[("revision", deployment.revision)],
         Write::PutWarrant(warrant) => &[("seq", warrant.seq), ("copy", warrant.copy)],
@@ -258,11 +260,13 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
             ("epoch", run.epoch),
         ],
         Write::ReadMessage { seq, .. } => &[("number", *seq)],
-        Write::PutEffect(effect) => &[("attempt", effect.attempt), ("visit", effect.visit)],
         Write::PutApplication(row) => &[("files", row.source_files), ("bytes", row.source_bytes)],
         Write::PutWantedSet(row) => &[("serial", row.serial), ("serial", row.taken)],
         Write::WantedSetTaken { serial, .. } => &[("serial", *serial)],
         Write::PutApplicationState(row) => &[("drift", row.drift)],
+        Write::PutEffect(Effect { attempt, visit, part, .. }) => {
+            &[("attempt", *attempt), ("visit", *visit), ("part", *part)]
+        }
         // The law that a number follows the last one bounds it.
         Write::PutWorkflow(_)
         | Write::PutDeploymentCopy(_)

@@ -5,9 +5,11 @@
 //! run of that workflow could have gone so.
 
 mod agent;
+mod asked;
 mod open;
 mod protocol;
 mod renew;
+mod resign;
 mod there;
 mod view;
 mod work;
@@ -20,16 +22,17 @@ use model::{ComputerId, DeploymentId, Outcome, RunId, Timestamp};
 use trust::TargetTree;
 use workflow::journal::Chain;
 use workflow::{
-    ActivityName, Context, Control, EffectId, Epoch, Input, Order, Owner, Phase, Record, Report,
-    Run, Side, Visit, Workflow,
+    ActivityName, Context, Control, EffectId, Epoch, Input, Kind, Order, Owner, Phase, Record,
+    Report, Run, Side, Visit, Workflow,
 };
 
-use crate::message::{Give, Holding, ToAgent, ToServer};
+use crate::message::{Call, Give, Holding, ToAgent, ToServer};
 use crate::{REPEAT_AFTER, taker::deployment_facts};
 
 pub use open::{Case, KeptRun, OpenError};
 pub use protocol::{Effect, GiverInput, GiverOrder, GiverWrite, NewDeployment, NewTarget};
 pub use renew::{Renewal, Stale};
+pub use resign::{Covered, Resigned};
 pub use there::{Reach, ThereOrder};
 pub use view::{RunView, Waiting};
 
@@ -194,9 +197,7 @@ impl Giver {
         // Opened again while an activity of the server was ending, it is not done once more.
         while let Some(order) = self.orders.pop_front() {
             let is_over = match &order {
-                GiverOrder::Begin { effect, .. } => {
-                    self.effects.get(effect) != Some(&Effect::Begun)
-                }
+                GiverOrder::Begin { effect, .. } => !self.is_begun(*effect),
                 GiverOrder::There { order, .. } => self.is_over_there(order),
                 _ => false,
             };
@@ -389,10 +390,8 @@ impl Giver {
         }
         self.frame(id, &record, now);
         for visit in visits {
-            let effect = EffectId { run: id, attempt, visit };
-            if self.effects.get(&effect) == Some(&Effect::Begun) {
-                self.orders.push_back(GiverOrder::Interrupt { effect });
-            } else {
+            let effect = EffectId::new(id, attempt, visit);
+            if !self.interrupt_begun(effect) {
                 self.interrupt_there(effect);
             }
         }
@@ -444,7 +443,7 @@ impl Giver {
         while let Some(order) = self.runs.get_mut(&id).and_then(|given| given.run.poll_order()) {
             match order {
                 Order::Begin { effect, activity, side: Side::Server } => {
-                    self.begin_effect(effect, activity, now);
+                    self.begin_effect(effect, activity, None, now);
                 }
                 Order::Interrupt { effect, side: Side::Server } => {
                     self.orders.push_back(GiverOrder::Interrupt { effect });

@@ -13,10 +13,10 @@ mod taker;
 use model::Span;
 
 pub use giver::{
-    Case, Effect, Giver, GiverInput, GiverOrder, GiverWrite, KeptRun, NewDeployment, NewTarget,
-    OpenError, Permit, Reach, Renewal, RunView, Stale, ThereOrder, Waiting,
+    Case, Covered, Effect, Giver, GiverInput, GiverOrder, GiverWrite, KeptRun, NewDeployment,
+    NewTarget, OpenError, Permit, Reach, Renewal, Resigned, RunView, Stale, ThereOrder, Waiting,
 };
-pub use message::{Give, Holding, ToAgent, ToServer};
+pub use message::{Call, Give, Holding, ToAgent, ToServer};
 pub use taker::{Kept, Me, Package, Parse, SetAside, Taker, TakerInput, TakerOrder, TakerWrite};
 
 /// What has not been confirmed by then is said again.

@@ -1,6 +1,7 @@
 //! What server and agent say about runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use model::{DeploymentId, Digest, RunId};
@@ -38,6 +39,27 @@ pub struct Holding {
     pub head: Digest,
     /// It has given the run back, and its machine is about to go off.
     pub is_leaving: bool,
+}
+
+/// What a script asks of the server: a kind of activity, and its parameters as JSON. The server
+/// reads it as it reads workflow files, and does what the script's activity lets it ask for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Call {
+    pub kind: String,
+    pub parameters: String,
+}
+
+impl Call {
+    pub fn bytes(&self) -> usize {
+        self.kind.len() + self.parameters.len()
+    }
+}
+
+/// Parameters may hold what a script read from its machine.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +101,8 @@ pub enum ToServer {
     Frames { run: RunId, epoch: Epoch, first: u64, frames: Vec<Vec<u8>> },
     /// The run was not taken; nothing was done for it.
     Refused { run: RunId, epoch: Epoch, reason: String },
-    /// An activity of the server is due.
-    Ask { effect: EffectId, activity: ActivityName },
+    /// An activity of the server is due, or the script of one in progress calls for something.
+    Ask { effect: EffectId, activity: ActivityName, call: Option<Call> },
     /// The answer is not waited for any more.
     Cancel { effect: EffectId },
 }

@@ -4,6 +4,7 @@
 //! goes on whether or not the server can be reached. Everything the server says is checked; nothing
 //! is done before it is durable.
 
+mod asked;
 mod take;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,7 +18,7 @@ use workflow::{
     Report, Run, RunAs, Side, Workflow,
 };
 
-use crate::{Give, Holding, REPEAT_AFTER, ToAgent, ToServer};
+use crate::{Call, Give, Holding, REPEAT_AFTER, ToAgent, ToServer};
 
 /// How long a machine that is to be switched off waits for the server to have the run.
 const LEAVE_WITHIN: Span = Span::from_secs(60);
@@ -75,6 +76,16 @@ pub enum TakerInput {
         effect: EffectId,
         report: Report,
     },
+    /// A script asks the server for something, as a part of its effect; asked twice, it is asked
+    /// once. [`TakerOrder::Answered`] follows.
+    Asked {
+        effect: EffectId,
+        call: Call,
+    },
+    /// The script does not wait for that any more.
+    Unasked {
+        effect: EffectId,
+    },
     /// The machine was started anew since it was to be switched off for this run, or it cannot be
     /// switched off.
     CameBack {
@@ -121,6 +132,11 @@ pub enum TakerOrder {
     Interrupt {
         effect: EffectId,
     },
+    /// What a script asked the server for has ended.
+    Answered {
+        effect: EffectId,
+        report: Report,
+    },
     /// Switch the machine off, unless it was started anew since that was prepared; tell
     /// [`TakerInput::CameBack`] when it is on nevertheless.
     PowerOff {
@@ -151,6 +167,8 @@ struct Held {
     is_over: bool,
     end_by: Option<Timestamp>,
     leaving: Option<Leaving>,
+    /// What scripts wait for from the server. It dies with this agent, as its scripts do.
+    asked: BTreeMap<EffectId, Call>,
 }
 
 /// The machine goes off, once the server has the run again or has not answered for a while.
@@ -255,6 +273,7 @@ impl Taker {
             is_over,
             end_by,
             leaving: None,
+            asked: BTreeMap::new(),
         };
         self.runs.insert(run_id, held);
         Ok(())
@@ -308,8 +327,13 @@ impl Taker {
             TakerInput::Unlinked => self.is_linked = false,
             TakerInput::Message(message) => self.hear(message, now),
             TakerInput::Ended { effect, report } => {
+                if let Some(held) = self.runs.get_mut(&effect.run) {
+                    held.asked.retain(|asked, _| asked.whole() != effect);
+                }
                 self.step(effect.run, Input::Ended { effect, report }, now);
             }
+            TakerInput::Asked { effect, call } => self.asked(effect, call),
+            TakerInput::Unasked { effect } => self.unasked(effect),
             TakerInput::CameBack { run } => self.came_back(run),
             TakerInput::Tick => self.tick(now),
         }
@@ -394,6 +418,7 @@ impl Taker {
             ToAgent::Control { run, number, control } => {
                 self.step(run, Input::Control { number, control }, now);
             }
+            ToAgent::Answer { effect, report } if effect.part > 0 => self.answered(effect, report),
             ToAgent::Answer { effect, report } => {
                 self.step(effect.run, Input::Ended { effect, report }, now);
             }
@@ -492,7 +517,7 @@ impl Taker {
                     if !self.is_linked || held.sent.is_none() {
                         continue;
                     }
-                    TakerOrder::Send(ToServer::Ask { effect, activity })
+                    TakerOrder::Send(ToServer::Ask { effect, activity, call: None })
                 }
                 Order::Begin { effect, activity, .. } => TakerOrder::Begin {
                     effect,
@@ -549,11 +574,14 @@ impl Taker {
             let kind =
                 held.run.workflow().activities.get(&progress.activity).map(|found| &found.kind);
             if kind.is_some_and(|kind| kind.side() == Side::Server) {
-                let effect = EffectId { run, attempt, visit: *visit };
-                let ask = ToServer::Ask { effect, activity: progress.activity.clone() };
+                let effect = EffectId::new(run, attempt, *visit);
+                let activity = progress.activity.clone();
+                let ask = ToServer::Ask { effect, activity, call: None };
                 self.orders.push_back(TakerOrder::Send(ask));
             }
         }
+        let asked: Vec<EffectId> = held.asked.keys().copied().collect();
+        asked.into_iter().for_each(|effect| self.ask(effect));
     }
 
     /// A secret of `run`, sealed to this agent.

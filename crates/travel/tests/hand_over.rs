@@ -403,7 +403,7 @@ fn what_the_server_still_does_or_just_did_survives_opening_again() {
     for write in giver.take_writes() {
         match write {
             GiverWrite::Journal { frame, .. } => frames.push(frame),
-            GiverWrite::Effect { effect, .. } => effects.push((effect, Effect::Begun)),
+            GiverWrite::Effect { effect, .. } => effects.push((effect, Effect::Begun(None))),
             _ => {}
         }
     }

@@ -114,8 +114,9 @@ impl Server {
         for write in self.giver.take_writes() {
             match write {
                 GiverWrite::Journal { frame, .. } => self.frames.push(frame),
-                GiverWrite::Effect { effect, report } => {
-                    self.effects.insert(effect, report.map_or(Effect::Begun, Effect::Ended));
+                GiverWrite::Effect { effect, call, report } => {
+                    let now = report.map_or(Effect::Begun(call), Effect::Ended);
+                    self.effects.insert(effect, now);
                 }
                 _ => {}
             }

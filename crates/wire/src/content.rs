@@ -14,11 +14,14 @@
 //! | `GET /content/wanted/{hash}/document` | - | the document of an application with that hash |
 //! | `GET /release/{hash}` | - | the program with that hash; of a `Range`, 206 |
 //! | `POST /deposit/{run}/{effect}/offer` | `content::Offer` | [`Wanted`] |
+//! | `POST /deposit/{run}/{part}/offer?to=P&replace=0&force=0&resume=1` | the same | the same |
 //! | `POST /deposit/{run}/{effect}/pieces` | [`PieceHead`], bytes, and so on | 204 |
 //! | `PUT /deposit/{run}/{effect}/bytes?index=I&offset=N` | the file from N to its end | 204 |
 //! | `POST /deposit/{run}/{effect}/finish` | - | [`Placed`] |
 //!
-//! `{effect}` is attempt and visit, as `2.31`. Ranges are `bytes=N-` and `bytes=N-M`. Of `files`
+//! `{effect}` is attempt and visit, as `2.31`. Where a script downloads, `{part}` has the number of
+//! its call behind these, as `2.31.4`, and the query says where it wants it: the server holds that
+//! against what the script's activity permits. Ranges are `bytes=N-` and `bytes=N-M`. Of `files`
 //! nothing stands between them.
 //!
 //! Paths are names joined by `/`, the tree's root is the empty path. Whoever lists checks each
@@ -93,6 +96,8 @@ pub enum ContentRequest {
     },
     Offer {
         effect: EffectId,
+        /// Where a script wants it; a Download itself is in the definition.
+        wish: Option<Wish>,
     },
     Pieces {
         effect: EffectId,
@@ -105,6 +110,15 @@ pub enum ContentRequest {
     Finish {
         effect: EffectId,
     },
+}
+
+/// What a script's download says of the depot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub to: String,
+    pub replace: bool,
+    pub force: bool,
+    pub resume: bool,
 }
 
 impl ContentRequest {
@@ -124,7 +138,11 @@ impl ContentRequest {
     /// Path and query.
     pub fn uri(&self) -> String {
         let deposit = |effect: &EffectId, last: &str| {
-            format!("/deposit/{}/{}.{}/{last}", effect.run, effect.attempt, effect.visit)
+            let EffectId { run, attempt, visit, part } = effect;
+            match part {
+                0 => format!("/deposit/{run}/{attempt}.{visit}/{last}"),
+                part => format!("/deposit/{run}/{attempt}.{visit}.{part}/{last}"),
+            }
         };
         match self {
             Self::List { right, root, path, recursive } => {
@@ -137,7 +155,12 @@ impl ContentRequest {
             Self::Files { right, root } => format!("/content/{right}/{root}/files"),
             Self::Document { digest } => format!("/content/{WANTED}/{digest}/document"),
             Self::Release { digest } => format!("/release/{digest}"),
-            Self::Offer { effect } => deposit(effect, "offer"),
+            Self::Offer { effect, wish: None } => deposit(effect, "offer"),
+            Self::Offer { effect, wish: Some(Wish { to, replace, force, resume }) } => {
+                let [replace, force, resume] = [replace, force, resume].map(|on| u8::from(*on));
+                let (offer, to) = (deposit(effect, "offer"), escape(to));
+                format!("{offer}?to={to}&replace={replace}&force={force}&resume={resume}")
+            }
             Self::Pieces { effect } => deposit(effect, "pieces"),
             Self::Bytes { effect, index, offset } => {
                 format!("{}?index={index}&offset={offset}", deposit(effect, "bytes"))
@@ -167,10 +190,17 @@ impl ContentRequest {
             }
             "deposit" => {
                 let run: RunId = run.parse().ok()?;
-                let (attempt, visit) = place.split_once('.')?;
-                let visit = Visit(visit.parse().ok()?);
-                let effect = EffectId { run, attempt: attempt.parse().ok()?, visit };
-                Self::parse_deposit(effect, last, query)?
+                let mut numbers = place.split('.');
+                let mut number = || numbers.next().map(|digits| digits.parse::<u32>().ok());
+                let whole = EffectId::new(run, number()??, Visit(number()??));
+                let part = match number() {
+                    None => 0,
+                    Some(part) => part.filter(|part| *part > 0)?,
+                };
+                if number().is_some() {
+                    return None;
+                }
+                Self::parse_deposit(whole.part(part), last, query)?
             }
             _ => return None,
         };
@@ -193,7 +223,17 @@ impl ContentRequest {
 
     fn parse_deposit(effect: EffectId, last: &str, query: &str) -> Option<Self> {
         Some(match last {
-            "offer" => Self::Offer { effect },
+            "offer" if effect.part == 0 => Self::Offer { effect, wish: None },
+            "offer" => {
+                let is_on = |name| field(query, name).map(|value| value == "1");
+                let wish = Wish {
+                    to: unescape(field(query, "to")?)?,
+                    replace: is_on("replace")?,
+                    force: is_on("force")?,
+                    resume: is_on("resume")?,
+                };
+                Self::Offer { effect, wish: Some(wish) }
+            }
             "pieces" => Self::Pieces { effect },
             "bytes" => Self::Bytes {
                 effect,

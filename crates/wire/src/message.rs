@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use model::{ComputerId, DeploymentId, Digest, Facts, RunId, Span, TokenId};
 use prost::Message as _;
-use travel::{Give, Holding, ToAgent, ToServer};
+use travel::{Call, Give, Holding, ToAgent, ToServer};
 use trust::WantedPresented;
 use workflow::{ActivityName, Control, EffectId, Epoch, Remaining, Report, Visit};
 
@@ -155,9 +155,10 @@ impl FromAgent {
                 let run = run.as_bytes().to_vec();
                 PbAgentContent::Refused(PbRefused { run, epoch: epoch.0, reason })
             }
-            Self::Run(ToServer::Ask { effect, activity }) => PbAgentContent::Ask(PbAsk {
+            Self::Run(ToServer::Ask { effect, activity, call }) => PbAgentContent::Ask(PbAsk {
                 effect: Some(put_effect(effect)),
                 activity: activity.to_string(),
+                call: call.map(|Call { kind, parameters }| PbCall { kind, parameters }),
             }),
             Self::Run(ToServer::Cancel { effect }) => PbAgentContent::Cancel(put_effect(effect)),
             Self::Update(news) => PbAgentContent::Update(update::put_news(news)),
@@ -196,6 +197,7 @@ impl FromAgent {
             PbAgentContent::Ask(ask) => Self::Run(ToServer::Ask {
                 effect: read_effect(ask.effect)?,
                 activity: name(&ask.activity)?,
+                call: ask.call.map(|PbCall { kind, parameters }| Call { kind, parameters }),
             }),
             PbAgentContent::Cancel(effect) => {
                 Self::Run(ToServer::Cancel { effect: read_effect(Some(effect))? })
@@ -451,12 +453,14 @@ fn read_give(give: PbGive) -> Result<Give, MessageError> {
 }
 
 fn put_effect(effect: EffectId) -> PbEffect {
-    PbEffect { run: effect.run.as_bytes().to_vec(), attempt: effect.attempt, visit: effect.visit.0 }
+    let EffectId { run, attempt, visit, part } = effect;
+    PbEffect { run: run.as_bytes().to_vec(), attempt, visit: visit.0, part }
 }
 
 fn read_effect(effect: Option<PbEffect>) -> Result<EffectId, MessageError> {
     let effect = effect.ok_or(MessageError::Field("effect"))?;
-    Ok(EffectId { run: run_id(&effect.run)?, attempt: effect.attempt, visit: Visit(effect.visit) })
+    let whole = EffectId::new(run_id(&effect.run)?, effect.attempt, Visit(effect.visit));
+    Ok(whole.part(effect.part))
 }
 
 fn read_control(text: &str) -> Result<Control, MessageError> {

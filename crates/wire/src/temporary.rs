@@ -186,7 +186,7 @@ fn put_effect(out: &mut Writer, effect: EffectId) {
 
 fn read_effect(from: &mut Reader<'_>) -> Result<EffectId, CodecError> {
     let run: RunId = from.run()?;
-    Ok(EffectId { run, attempt: from.u32()?, visit: Visit(from.u32()?) })
+    Ok(EffectId::new(run, from.u32()?, Visit(from.u32()?)))
 }
 
 fn read_name(from: &mut Reader<'_>) -> Result<ActivityName, CodecError> {
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     fn effect() -> EffectId {
-        EffectId { run: RunId::from_bytes([1; 16]), attempt: 2, visit: Visit(3) }
+        EffectId::new(RunId::from_bytes([1; 16]), 2, Visit(3))
     }
 
     fn begin() -> ToTemporary {

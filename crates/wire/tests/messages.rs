@@ -17,7 +17,7 @@ fn run() -> RunId {
 }
 
 fn effect() -> EffectId {
-    EffectId { run: run(), attempt: 2, visit: Visit(7) }
+    EffectId::new(run(), 2, Visit(7))
 }
 
 fn facts() -> BTreeMap<String, String> {
@@ -60,6 +60,7 @@ fn from_agents() -> Vec<FromAgent> {
         }),
         FromAgent::Run(ToServer::Refused { run: run(), epoch: Epoch(1), reason: "no".into() }),
         FromAgent::Run(ToServer::Ask {
+            call: None,
             effect: effect(),
             activity: "copy_it".parse().expect("a name"),
         }),

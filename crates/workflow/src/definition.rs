@@ -317,7 +317,13 @@ impl Kind {
                 shutdown.message.iter().map(|text| ("message", text)).collect()
             }
             Self::Registry { script } => vec![("script", script)],
-            Self::Script(script) => script.depot.iter().map(|part| ("depot", part)).collect(),
+            Self::Script(script) => {
+                let Script { depot, deposit, actions, .. } = script;
+                let each = [("depot", depot), ("deposit", deposit), ("actions", actions)];
+                each.into_iter()
+                    .flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)))
+                    .collect()
+            }
             Self::WakeOnLan(wake) => wake.address.iter().map(|text| ("address", text)).collect(),
             Self::Action(action) => {
                 let parameters = action.parameters.values().map(|text| ("parameters", text));

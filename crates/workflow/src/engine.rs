@@ -304,7 +304,7 @@ impl Run {
     }
 
     fn effect(&self, visit: Visit) -> EffectId {
-        EffectId { run: self.id, attempt: self.state.attempt(), visit }
+        EffectId::new(self.id, self.state.attempt(), visit)
     }
 
     fn kind(&self, activity: &ActivityName) -> Option<&Kind> {

@@ -29,11 +29,36 @@ pub struct EffectId {
     pub run: RunId,
     pub attempt: u32,
     pub visit: Visit,
+    /// What the visit's script asked for, numbered from 1; 0 is the activity itself.
+    pub part: u32,
+}
+
+impl EffectId {
+    /// The effect of an activity.
+    pub const fn new(run: RunId, attempt: u32, visit: Visit) -> Self {
+        Self { run, attempt, visit, part: 0 }
+    }
+
+    /// Something that the script of this effect asked for.
+    #[must_use]
+    pub const fn part(self, part: u32) -> Self {
+        Self { part, ..self }
+    }
+
+    /// The effect of the activity that this is a part of, or itself.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        self.part(0)
+    }
 }
 
 impl fmt::Display for EffectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.run, self.attempt, self.visit)
+        write!(f, "{}.{}.{}", self.run, self.attempt, self.visit)?;
+        match self.part {
+            0 => Ok(()),
+            part => write!(f, ".{part}"),
+        }
     }
 }
 

@@ -129,3 +129,48 @@ fn a_lost_key_is_revoked_while_agents_are_connected() -> Result<()> {
     ensure!(enrolled.is_err(), "a token that pins a lost key still lets machines in");
     Ok(())
 }
+
+const TOLD_FIRST: &str = "\
+workflow: Told first
+start: tell
+activities:
+  tell: { message: { subject: begun }, on: { ok: quick } }
+  quick: { execute: { command: 'echo again >> \"$DESKHAND_ROOT/told\"' } }
+";
+
+#[test]
+fn runs_go_on_under_the_new_key_when_one_is_revoked() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(2)?;
+    fleet.kill_agent(1);
+    // In progress, not begun, and begun at the server without its agent.
+    let all = [fleet.begin(GATED)?, fleet.begin(TOLD_FIRST)?];
+    until("a run to be at work, another at the server", || {
+        let messages = fleet.json(["message", "list", "--json"]).ok()?;
+        let has_begun = fleet.agents()[0].root.join("began").exists();
+        (has_begun && messages.as_array()?.len() == 2).then_some(())
+    })?;
+    fleet.json(["keys", "revoke", &current(&fleet)?, "--json"])?;
+    fleet.kill_server();
+    fleet.start_server()?;
+    fleet.start_agent(1)?;
+    fleet.until_online(2)?;
+    until_told(&fleet, 2)?;
+    for agent in fleet.agents() {
+        std::fs::write(agent.root.join("open"), "")?;
+    }
+    for deployment in all {
+        for detail in fleet.until_ended(&deployment)? {
+            let outcome = detail.run.outcome.as_deref();
+            ensure!(outcome == Some("success"), "{detail:#?}\n{}", fleet.logs());
+        }
+    }
+    for agent in fleet.agents() {
+        ensure!(std::fs::read_to_string(agent.root.join("done"))? == "over\n", "done once");
+        ensure!(std::fs::read_to_string(agent.root.join("told"))? == "again\n", "done once");
+    }
+    ensure!(
+        fleet.json(["message", "list", "--json"])?.as_array().is_some_and(|all| all.len() == 2)
+    );
+    Ok(())
+}

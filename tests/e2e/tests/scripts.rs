@@ -96,3 +96,83 @@ fn a_script_is_not_carried_out_again_and_leaves_nothing() -> Result<()> {
         (state.is_err() || state.is_ok_and(|state| state.contains(") Z "))).then_some(())
     })
 }
+
+fn set_action(fleet: &Fleet, source: &str) -> Result<()> {
+    let action = fleet.workflow("action.yaml", source)?;
+    let set = fleet.run(["action", "set", &action.to_string_lossy()])?;
+    ensure!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+    Ok(())
+}
+
+fn messages(fleet: &Fleet) -> Result<usize> {
+    Ok(fleet.json(["message", "list", "--json"])?.as_array().context("messages")?.len())
+}
+
+#[test]
+fn a_script_has_the_server_do_what_its_activity_permits() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(1)?;
+    set_action(
+        &fleet,
+        "action: count\nparameters: { what: }\n\
+         command: { command: [printf, '<%s>', '{{ what }}'] }\n",
+    )?;
+    let code = "const name = context.get('computer.name');\n\
+        const told = await message({ to: 'ops', subject: `About {{ ${name} }}` });\n\
+        const started = await action({ name: 'count', parameters: { what: 'x; y' } });\n\
+        await execute({ command: 'cd \"$DESKHAND_ROOT\"; mkdir logs; echo one > logs/a' });\n\
+        const brought = await download({ from: '/logs', to: `in/${name}` });\n\
+        await rename({ current: `in/${name}/a`, new: 'b', on_server: true });\n\
+        const denied = (call) => call.catch((error) => print(error.message));\n\
+        await denied(download({ from: '/logs', to: 'in/others' }));\n\
+        await denied(delete_files({ folder: '', on_server: true }));\n\
+        await denied(action({ name: 'other' }));\n\
+        await denied(shutdown({}));\n\
+        const all = [told.outputs.id, started.outputs.stdout, brought.outputs.files];\n\
+        return { event: 'office', result: all.join(' ') };";
+    let may =
+        "      messages: true\n      actions: count\n      deposit: 'in/{{ computer.name }}'\n";
+    let deployment = fleet.begin(&workflow(may, code))?;
+    let runs = fleet.until_ended(&deployment)?;
+    let log = log(&fleet, &deployment);
+    ensure!(runs[0].run.reason.as_deref() == Some("first 1 <x; y> 1"), "{runs:#?}\n{log}");
+    ensure!(fs::read_to_string(fleet.depot().join("in/pc-1/b"))? == "one\n");
+    ensure!(!fleet.depot().join("in/others").exists());
+    ensure!(log.matches("DH-A037").count() == 3 && log.contains("DH-A038"), "{log}");
+    let kept = fleet.json(["message", "list", "--json"])?;
+    ensure!(kept[0]["subject"] == "About {{ pc-1 }}", "{kept:#}");
+    Ok(())
+}
+
+#[test]
+fn what_a_script_asks_for_is_done_once_though_the_server_dies() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(1)?;
+    let marks = fleet.folder().join("marks");
+    set_action(
+        &fleet,
+        &format!(
+            "action: slow\ncommand: {{ command: 'echo x >> {}; sleep 600' }}\n",
+            marks.display()
+        ),
+    )?;
+    let code = "await message({ subject: 'before' });\n\
+        const { event } = await action({ name: 'slow' }, { check: false });\n\
+        await execute({ command: 'while [ ! -e \"$DESKHAND_ROOT/go\" ]; do sleep 0.05; done' });\n\
+        await message({ subject: 'while nobody hears' });\n\
+        return { event: 'office', result: event };";
+    let deployment = fleet.begin(&workflow("      messages: true\n      actions: slow\n", code))?;
+    until("the action's command", || fs::read_to_string(&marks).ok())
+        .with_context(|| fleet.logs())?;
+    fleet.kill_server();
+    fleet.start_server()?;
+    until("the message before", || (messages(&fleet).ok()? == 1).then_some(()))?;
+    fleet.kill_server();
+    fs::write(fleet.agents()[0].root.join("go"), "")?;
+    fleet.start_server()?;
+    let runs = fleet.until_ended(&deployment)?;
+    ensure!(runs[0].run.reason.as_deref() == Some("first interrupted"), "{runs:#?}");
+    ensure!(fs::read_to_string(&marks)? == "x\n", "the command was carried out again");
+    ensure!(messages(&fleet)? == 2, "each message once");
+    Ok(())
+}

@@ -113,9 +113,6 @@ pub async fn begun(
     json: bool,
 ) -> Result<ExitCode> {
     workflow::note_findings(name, &deployed.findings);
-    for left_out in &deployed.left_out {
-        output::note(format!("left out: {}", output::clean(left_out)));
-    }
     deployed.notes.iter().for_each(|note| output::note(output::clean(note)));
     let deployment = &deployed.deployment;
     let id = &deployment.id;

@@ -93,8 +93,9 @@ fn activities_are_carried_out_as_in_the_workflow() {
 #[test]
 fn what_a_script_cannot_have_is_said() {
     for (code, words) in [
-        ("await message({ to: 'x' })", "carried out by the server"),
-        ("await download({ from: '/a', to: 'b' })", "an event that leads to a `download` activity"),
+        ("await message({ subject: 'x' })", "carried out by the server"),
+        ("await message({ to: 'x' })", "`message` lacks `subject`"),
+        ("await download({ from: '/a', to: 'b' })", "needs a server"),
         ("await shutdown({ method: 'restart' })", "would cut the script off"),
         ("await copy({ from: '/a', to: '/b', on_server: true })", "carried out by the server"),
         ("await copy({ form: '/a', to: '/b' })", "did you mean `from`?"),

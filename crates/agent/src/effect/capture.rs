@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn shown(logged: Logged, is_shown: bool, pieces: &[&[u8]]) -> (Capture, Vec<(u64, usize)>) {
-        let effect = EffectId { run: RunId::from_bytes([1; 16]), attempt: 1, visit: Visit(1) };
+        let effect = EffectId::new(RunId::from_bytes([1; 16]), 1, Visit(1));
         let logs = RefCell::new(Vec::new());
         let show = |log: Log| logs.borrow_mut().push((log.offset, log.bytes.len()));
         let mut capture = Capture::new(effect, Stream::Out, logged);

@@ -8,6 +8,7 @@ use machine::{
     CaseRule, ExecuteSpec, Filter, FilterError, Operation, Options, Spot, SpotError, Visibility,
     Waiting,
 };
+use wire::content::Wish;
 use workflow::{
     Command, Context, EffectId, Execute, FileMove, FolderList, Impersonate, Kind, Logging,
     RenderError, RunAs, Shutdown, ShutdownMethod, Template,
@@ -85,6 +86,7 @@ pub(crate) fn render(
             from: with.spot(&transfer.from)?,
             filter: with.filter(&transfer.filter)?,
             recursive: transfer.recursive,
+            wish: with.wish(effect, transfer)?,
         }),
         Kind::Move(files) if !files.on_server => {
             Task::Files(Operation::Move(with.transfer(files)?))
@@ -127,6 +129,20 @@ pub(crate) fn render(
 impl Renderer<'_> {
     fn text(&self, template: &Template) -> Result<String, RenderError> {
         template.render(self.context)
+    }
+
+    /// Where a script wants a download; that of an activity the server knows.
+    fn wish(
+        &self,
+        effect: EffectId,
+        transfer: &workflow::Transfer,
+    ) -> Result<Option<Wish>, RenderError> {
+        if effect.part == 0 {
+            return Ok(None);
+        }
+        let to = self.text(&transfer.to)?;
+        let workflow::Transfer { replace, force, resume, .. } = *transfer;
+        Ok(Some(Wish { to, replace, force, resume }))
     }
 
     fn spot(&self, template: &Template) -> Result<Spot, TaskError> {

@@ -91,7 +91,7 @@ async fn list(transfers: &Transfers, download: &Download) -> Result<content::Off
     let (download, cache) = (download.clone(), transfers.cache.clone());
     let listed = tokio::task::spawn_blocking(move || {
         let mut hashes = HashCache::load(&cache);
-        let Download { from, filter, recursive } = &download;
+        let Download { from, filter, recursive, .. } = &download;
         let offer = content::Offer::of(from, filter, *recursive, &mut hashes, now())?;
         if let Err(error) = hashes.save(&cache, now()) {
             tracing::warn!("hashes of files are not kept, they will be read again: {error}");
@@ -131,7 +131,8 @@ impl Sending<'_> {
     async fn attempt(&self, offer: &[u8]) -> Result<Placed, DownloadError> {
         let client = &self.transfers.client;
         let effect = self.effect;
-        let answer = client.ask(&ContentRequest::Offer { effect }, offer.to_vec()).await?;
+        let request = ContentRequest::Offer { effect, wish: self.download.wish.clone() };
+        let answer = client.ask(&request, offer.to_vec()).await?;
         let wanted = Wanted::decode(&answer)?;
         let mut batch = Vec::new();
         for (index, offset) in wanted.files {

@@ -173,12 +173,19 @@ fn execute(arguments: &mut Arguments) -> Execute {
 fn script(arguments: &mut Arguments) -> Script {
     Script {
         code: arguments.plain("code").unwrap_or_default(),
-        depot: match arguments.texts("depot") {
-            Texts::One(text) => vec![text],
-            Texts::Each(texts) => texts,
-        },
+        depot: list(arguments, "depot"),
+        deposit: list(arguments, "deposit"),
+        actions: list(arguments, "actions"),
+        messages: arguments.switch("messages"),
         memory_mb: arguments.count("memory"),
         operations: arguments.count("operations"),
+    }
+}
+
+fn list(arguments: &mut Arguments, name: &'static str) -> Vec<Template> {
+    match arguments.texts(name) {
+        Texts::One(text) => vec![text],
+        Texts::Each(texts) => texts,
     }
 }
 
@@ -254,10 +261,7 @@ fn message(arguments: &mut Arguments) -> Message {
             .into_iter()
             .find(|known| known.as_str() == channel)
             .unwrap_or(Channel::Internal),
-        to: match arguments.texts("to") {
-            Texts::One(text) => vec![text],
-            Texts::Each(texts) => texts,
-        },
+        to: list(arguments, "to"),
         subject: arguments.text("subject"),
         text: arguments.text("text"),
     }

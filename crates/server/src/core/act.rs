@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use model::{ComputerId, DeploymentId, Outcome, RunId};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use travel::{Give, Giver, GiverInput, GiverOrder, ThereOrder, ToAgent};
-use workflow::{ActivityName, Context, EffectId, Report, Workflow};
+use travel::{Call, Give, Giver, GiverInput, GiverOrder, ThereOrder, ToAgent};
+use workflow::{Activity, ActivityName, Context, EffectId, Event, Report, Workflow};
 
-use crate::effects::{Job, carry_out};
+use crate::effects::{Job, called, carry_out};
 use crate::hall::{About, Hall};
 use crate::secrets;
 use crate::ssh;
@@ -44,9 +44,9 @@ impl Doers {
                 Some((give, names)) => self.give(computer, session, give, names),
                 None => self.hall.links.send(computer, session, message),
             },
-            GiverOrder::Begin { effect, activity, workflow, context, again } => {
+            GiverOrder::Begin { effect, activity, call, workflow, context, again } => {
                 if let Some(of) = giver.run_of(effect.run) {
-                    self.begin(Begin { effect, activity, of, again }, &workflow, *context);
+                    self.begin(Begin { effect, activity, call, of, again }, &workflow, *context);
                 }
             }
             GiverOrder::Interrupt { effect } => {
@@ -55,6 +55,7 @@ impl Doers {
                 }
             }
             GiverOrder::There { order, .. } => self.there(order, giver),
+            GiverOrder::TellTrust => self.hall.links.tell_trust(),
             GiverOrder::LookUp { computer, session, run } => {
                 let hall = self.hall.clone();
                 tokio::spawn(async move {
@@ -120,18 +121,24 @@ impl Doers {
     }
 
     fn begin(&mut self, begin: Begin, workflow: &Workflow, context: Context) {
-        let Begin { effect, activity, of: (computer, deployment), again } = begin;
+        let Begin { effect, activity, call, of: (computer, deployment), again } = begin;
         if self.doing.contains_key(&effect) {
             return;
         }
         let cancel = CancellationToken::new();
         self.doing.insert(effect, cancel.clone());
-        let job = workflow.activities.get(&activity).map(|found| Job {
+        let found = workflow.activities.get(&activity);
+        let found = found.ok_or_else(|| "the workflow has no such activity".to_owned());
+        let found = found.and_then(|found| match &call {
+            Some(call) => called::understood(&found.kind, call, &context),
+            None => Ok(found.clone()),
+        });
+        let job = found.map(|Activity { kind, timeout, .. }| Job {
             effect,
             computer,
             deployment,
-            kind: found.kind.clone(),
-            timeout: found.timeout,
+            kind,
+            timeout,
             context,
             again,
             cancel,
@@ -139,8 +146,15 @@ impl Doers {
         let hall = self.hall.clone();
         self.report(effect, async move {
             match job {
-                Some(job) => carry_out(&hall, job).await,
-                None => Report::error("the workflow has no such activity"),
+                // Nobody knows how far it came.
+                Ok(job) if again && !job.kind.can_be_redone() => Report::of(Event::Interrupted),
+                Ok(job) => carry_out(&hall, job).await,
+                Err(why) => {
+                    let (computer, run) = (Some(computer), Some(effect.run));
+                    let about = About { computer, run, deployment: Some(deployment) };
+                    hall.log("refused", about, "agent", format!("a script's call: {why}"));
+                    Report::error(why)
+                }
             }
         });
     }
@@ -158,6 +172,7 @@ fn secrets_of(message: &ToAgent, giver: &Giver) -> Option<(Give, BTreeSet<String
 struct Begin {
     effect: EffectId,
     activity: ActivityName,
+    call: Option<Call>,
     of: (ComputerId, DeploymentId),
     again: bool,
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use model::{ComputerId, DeploymentId, Outcome, RunId, ServerId, Timestamp};
 use store::rows;
 use store::{Page, ReadError, Store, Write};
-use travel::{Case, Effect, Giver, KeptRun, Permit};
+use travel::{Call, Case, Effect, Giver, KeptRun, Permit};
 use trust::TargetTree;
-use workflow::{EffectId, Report, Side, Visit, Workflow};
+use workflow::{EffectId, Kind, Report, Side, Visit, Workflow};
 
 use super::write::Tally;
 use crate::deploy::leaves;
@@ -281,7 +281,7 @@ async fn read_effects(
     run: &KeptRun,
     effects: &mut Vec<(EffectId, Effect)>,
 ) -> Result<(), ReadError> {
-    let has_effects = |kind: &workflow::Kind| kind.side() == Side::Server;
+    let has_effects = |kind: &Kind| kind.side() == Side::Server || matches!(kind, Kind::Script(_));
     if run.frames.is_empty() || !workflow.activities.values().any(|a| has_effects(&a.kind)) {
         return Ok(());
     }
@@ -289,10 +289,17 @@ async fn read_effects(
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let (attempt, visit) = (number(row.attempt), Visit(number(row.visit)));
         let report = read_report(&row.result);
-        let effect = report.map_or(Effect::Begun, Effect::Ended);
-        effects.push((EffectId { run: run.run, attempt, visit }, effect));
+        let effect = report.map_or_else(|| Effect::Begun(read_call(&row.call)), Effect::Ended);
+        let id = EffectId::new(run.run, attempt, visit).part(number(row.part));
+        effects.push((id, effect));
     }
     Ok(())
+}
+
+/// What a script called for; nothing for an activity.
+fn read_call(bytes: &[u8]) -> Option<Call> {
+    let mut from = model::codec::Reader::new(bytes);
+    Some(Call { kind: from.text().ok()?, parameters: from.text().ok()? })
 }
 
 /// The report of an effect that has ended; what cannot be read counts as begun only.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{DeploymentId, Outcome, RunId, Timestamp};
 use store::{Write, rows};
-use travel::{GiverWrite, RunView};
+use travel::{Call, GiverWrite, RunView};
 
 use super::Task;
 use crate::clock::now;
@@ -99,10 +99,16 @@ impl Task {
             GiverWrite::Journal { run, seq, frame } => {
                 Write::AppendJournal { run, seq: seq + 1, bytes: frame }
             }
-            GiverWrite::Effect { effect, report } => Write::PutEffect(rows::Effect {
+            GiverWrite::Effect { effect, call, report } => Write::PutEffect(rows::Effect {
                 run: effect.run,
                 attempt: effect.attempt.into(),
                 visit: effect.visit.0.into(),
+                part: effect.part.into(),
+                call: call.map_or_else(Vec::new, |Call { kind, parameters }| {
+                    let mut out = model::codec::Writer::new();
+                    out.text(&kind).text(&parameters);
+                    out.finish()
+                }),
                 result: report.map_or_else(Vec::new, |report| {
                     let mut out = model::codec::Writer::new();
                     workflow::journal::put_report(&mut out, &report);

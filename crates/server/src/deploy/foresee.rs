@@ -1,7 +1,7 @@
 //! What can be told before a deployment begins: that something its activities need is not set up,
 //! and that workflows would start each other without end.
 
-use workflow::{Action, Does, Kind, NamedAction, Start, Template, Workflow};
+use workflow::{Does, Kind, NamedAction, Start, Template, Workflow};
 
 use super::DeployError;
 use crate::actions::{self, ActionError};
@@ -26,17 +26,28 @@ pub async fn warnings(hall: &Hall, workflow: &Workflow) -> Result<Vec<api::Findi
                         .push(warning(format!("`{name}` sends a message, but {missing}"), hint));
                 }
             }
-            Kind::Action(action) if action.name.is_plain() => {
-                if let Err(error) = actions::find(hall, action.name.source()).await {
+            other => {
+                for action in plain_actions(other) {
+                    let Err(error) = actions::find(hall, action).await else { continue };
                     let hint = "`deskhand action list` shows all; until then the activity ends in \
                                 `error`";
                     findings.push(warning(format!("`{name}` starts an action, but {error}"), hint));
                 }
             }
-            _ => {}
         }
     }
     Ok(findings)
+}
+
+/// The actions that an activity starts, or its script may, as far as they are named without a
+/// template.
+fn plain_actions(kind: &Kind) -> Vec<&str> {
+    let named = match kind {
+        Kind::Action(action) => std::slice::from_ref(&action.name),
+        Kind::Script(script) => &script.actions,
+        _ => &[],
+    };
+    named.iter().filter(|name| name.is_plain()).map(Template::source).collect()
 }
 
 fn warning(message: String, hint: &str) -> api::Finding {
@@ -83,14 +94,12 @@ pub async fn check_loops(hall: &Hall, workflow: &Workflow) -> Result<(), DeployE
 async fn next(hall: &Hall, workflow: &Workflow) -> Result<Vec<String>, DeployError> {
     let mut names = Vec::new();
     for activity in workflow.activities.values() {
-        let Kind::Action(Action { name, .. }) = &activity.kind else { continue };
-        if !name.is_plain() {
-            continue;
-        }
-        match actions::find(hall, name.source()).await {
-            Ok(kept) => names.extend(started(&kept.action)),
-            Err(ActionError::Read(error)) => return Err(error.into()),
-            Err(_) => {}
+        for name in plain_actions(&activity.kind) {
+            match actions::find(hall, name).await {
+                Ok(kept) => names.extend(started(&kept.action)),
+                Err(ActionError::Read(error)) => return Err(error.into()),
+                Err(_) => {}
+            }
         }
     }
     Ok(names)

@@ -40,6 +40,7 @@ fn call(job: &Job, action: &Action) -> Result<Call, String> {
             run: job.effect.run,
             attempt: job.effect.attempt.into(),
             visit: job.effect.visit.0.into(),
+            part: job.effect.part.into(),
         }),
         again: job.again,
         timeout: job.timeout,

@@ -1,8 +1,10 @@
 //! Downloads: what a target offers is taken into the depot.
 //!
 //! Where it goes is rendered here, from the definition and the replica of the run; the agent says
-//! only what it has. Takes offers for a Download that is in progress and for nothing else. What is
-//! under way is kept in memory: after a restart the agent offers again and goes on where it was.
+//! only what it has. Where a script asks for it, the agent says where it is to go as well, and that
+//! is held against what the script's activity permits. Takes offers for a Download or a script that
+//! is in progress and for nothing else. What is under way is kept in memory: after a restart the
+//! agent offers again and goes on where it was.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +16,8 @@ use hyper::{Request, Response, StatusCode};
 use model::ComputerId;
 use tokio::sync::mpsc;
 use travel::Giver;
-use wire::content::{ContentRequest, PieceHead, Placed, Wanted};
-use workflow::{EffectId, Kind, Owner};
+use wire::content::{ContentRequest, PieceHead, Placed, Wanted, Wish};
+use workflow::{Context, EffectId, Kind, Owner, Transfer};
 
 use super::bulk::{Caller, Denied, blocking, body, computer_of};
 use super::{Answer, bytes_body};
@@ -75,7 +77,9 @@ pub async fn answer(
 ) -> Result<Answer, Denied> {
     let computer = computer_of(hall, caller).await?;
     match asked {
-        ContentRequest::Offer { effect } => offer(hall, computer, effect, request).await,
+        ContentRequest::Offer { effect, wish } => {
+            offer(hall, computer, (effect, wish), request).await
+        }
         ContentRequest::Pieces { effect } => {
             permit(hall, computer, effect).await?;
             pieces(hall.deposits.get(effect)?, request).await
@@ -98,8 +102,9 @@ pub async fn answer(
     }
 }
 
-/// The options of the Download, if that visit of it is in progress on this agent.
-fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<DepositOptions, String> {
+/// The Download, or the script that downloads, if that visit of it is in progress on this agent;
+/// with what is known of its run.
+fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<(Kind, Context), String> {
     let not_due = || "no such download is in progress".to_owned();
     let run = giver.run(effect.run).ok_or_else(not_due)?;
     if giver.run_of(effect.run).is_none_or(|(owner, _)| owner != computer) {
@@ -110,37 +115,69 @@ fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<DepositO
     let progress = state.in_progress().get(&effect.visit).filter(|_| is_due);
     let activity = &progress.ok_or_else(not_due)?.activity;
     let kind = run.workflow().activities.get(activity).map(|found| &found.kind);
-    let Some(Kind::Download(transfer)) = kind else { return Err(not_due()) };
-    Ok(DepositOptions {
-        to: effects::files::path(&transfer.to, &run.context())?,
-        by: computer,
-        replace: transfer.replace,
-        force: transfer.force,
-        resume: transfer.resume,
-    })
+    match kind {
+        Some(Kind::Download(_)) if effect.part == 0 => {}
+        Some(Kind::Script(script)) if (1..=script.operations).contains(&effect.part) => {}
+        _ => return Err(not_due()),
+    }
+    kind.map(|kind| (kind.clone(), run.context())).ok_or_else(not_due)
+}
+
+/// Where it is to go and how.
+fn options(
+    (kind, context): &(Kind, Context),
+    by: ComputerId,
+    wish: Option<Wish>,
+) -> Result<DepositOptions, String> {
+    match (kind, wish) {
+        (Kind::Download(transfer), None) => {
+            let to = effects::files::path(&transfer.to, context)?;
+            let Transfer { replace, force, resume, .. } = *transfer;
+            Ok(DepositOptions { to, by, replace, force, resume })
+        }
+        (Kind::Script(script), Some(Wish { to, replace, force, resume })) => {
+            let to = to.replace('\\', "/").parse().map_err(|error| format!("{error}"))?;
+            let may = effects::called::may_deposit(script, &to, context);
+            may.map_err(|why| format!("DH-A037: {why}"))?;
+            Ok(DepositOptions { to, by, replace, force, resume })
+        }
+        _ => Err("no such download is in progress".to_owned()),
+    }
 }
 
 async fn permit(
     hall: &Hall,
     computer: ComputerId,
     effect: EffectId,
-) -> Result<DepositOptions, Denied> {
+) -> Result<(Kind, Context), Denied> {
     let asked = hall.core.ask(move |giver, _| due(giver, computer, effect)).await;
     let found = asked.map_err(|_| Denied::busy())?;
-    found.map_err(|why| {
-        let about = About { computer: Some(computer), run: Some(effect.run), deployment: None };
-        hall.log("refused", about, "agent", format!("a deposit was refused: {why}"));
-        Denied::new(StatusCode::FORBIDDEN, why)
-    })
+    found.map_err(|why| refused(hall, computer, effect, StatusCode::FORBIDDEN, why))
+}
+
+fn refused(
+    hall: &Hall,
+    computer: ComputerId,
+    effect: EffectId,
+    status: StatusCode,
+    why: String,
+) -> Denied {
+    let about = About { computer: Some(computer), run: Some(effect.run), deployment: None };
+    hall.log("refused", about, "agent", format!("a deposit was refused: {why}"));
+    Denied::new(status, why)
 }
 
 async fn offer(
     hall: &Arc<Hall>,
     computer: ComputerId,
-    effect: EffectId,
+    (effect, wish): (EffectId, Option<Wish>),
     request: Request<Incoming>,
 ) -> Result<Answer, Denied> {
-    let options = permit(hall, computer, effect).await?;
+    let due = permit(hall, computer, effect).await?;
+    // Not one that may be asked for again, as what was not heard of yet.
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let options = options(&due, computer, wish)
+        .map_err(|why| refused(hall, computer, effect, status, why))?;
     let bytes = body(request).await?;
     let depot = hall.depot.clone();
     let deposit = blocking(move || {

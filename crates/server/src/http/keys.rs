@@ -12,6 +12,7 @@ use trust::{Fingerprint, Signed};
 
 use super::Shared;
 use super::problem::{Answer, Body, Code, Failure};
+use crate::deploy;
 use crate::hall::{ADMIN, About, Hall};
 use crate::identity::{ChangeError, Changed, Named, reign};
 
@@ -178,7 +179,11 @@ async fn commit(
 }
 
 async fn tell(hall: &Arc<Hall>, changed: Changed) -> Answer<Json<api::KeysChanged>> {
-    hall.links.tell_trust();
+    let resigned = deploy::resign(hall).await?;
+    if resigned > 0 {
+        let text = format!("{resigned} runs go on with the key of now");
+        hall.log("keys", About::NOTHING, ADMIN, text);
+    }
     let gone = changed.gone.iter().map(Fingerprint::to_string).collect();
     let current = changed.current.to_string();
     Ok(Json(api::KeysChanged { document: changed.number, current, gone, keys: view(hall).await? }))

@@ -3,7 +3,7 @@
 use super::*;
 
 fn effect() -> EffectId {
-    EffectId { run: RunId::from_bytes([1; 16]), attempt: 1, visit: Visit(2) }
+    EffectId::new(RunId::from_bytes([1; 16]), 1, Visit(2))
 }
 
 fn piece(offset: u64, bytes: &[u8]) -> Log {

@@ -115,7 +115,7 @@ async fn nothing_else_is_given() {
     }
 }
 
-fn offer(folder: &Path) -> Offer {
+pub fn offer(folder: &Path) -> Offer {
     let spot = Spot::absolute(folder.to_str().unwrap(), None).unwrap();
     Offer::of(&spot, &Filter::all(), true, &mut HashCache::default(), now()).unwrap()
 }
@@ -124,9 +124,11 @@ fn offer(folder: &Path) -> Offer {
 async fn a_download_is_taken_where_the_workflow_says() {
     let house = House::new().await;
     let (mut robot, deployment) = begun(&house).await;
-    let early = workflow::EffectId { run: robot.run(), attempt: 1, visit: workflow::Visit(2) };
-    let (status, _) =
-        robot.agent.fetch(&ContentRequest::Offer { effect: early }, None, Vec::new()).await;
+    let early = workflow::EffectId::new(robot.run(), 1, workflow::Visit(2));
+    let (status, _) = robot
+        .agent
+        .fetch(&ContentRequest::Offer { effect: early, wish: None }, None, Vec::new())
+        .await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     robot.end("bring", Report::of(Event::Ok)).await;
     let effect = robot.until_held("fetch").await;
@@ -144,7 +146,7 @@ async fn a_download_is_taken_where_the_workflow_says() {
     let pieces = ContentRequest::Pieces { effect };
     let (status, _) = robot.agent.fetch(&pieces, None, Vec::new()).await;
     assert_eq!(status, StatusCode::CONFLICT);
-    let asked = ContentRequest::Offer { effect };
+    let asked = ContentRequest::Offer { effect, wish: None };
     let (status, wanted) = robot.agent.fetch(&asked, None, offer.to_bytes()).await;
     assert_eq!(status, StatusCode::OK, "{wanted:?}");
     let wanted = Wanted::decode(&wanted).unwrap();
@@ -194,7 +196,7 @@ async fn offers_cannot_climb() {
     for name in [b"../xx", b"/xxxx", b"a/../", b"C:/xx", b"a\\..\\"] {
         let mut hostile = bytes.clone();
         hostile[place..place + 5].copy_from_slice(name);
-        let asked = ContentRequest::Offer { effect };
+        let asked = ContentRequest::Offer { effect, wish: None };
         let (status, why) = robot.agent.fetch(&asked, None, hostile).await;
         assert!(status.is_client_error(), "{name:?}: {status} {why:?}");
     }

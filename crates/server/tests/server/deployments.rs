@@ -1,6 +1,6 @@
 //! Deployments from the request to the result.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use server::Config;
 use store::{SqliteStore, Store as _};
 use travel::ToAgent;
@@ -314,4 +314,32 @@ async fn only_so_many_at_once() {
     two.until_held("work").await;
     let server = house.api.get("/api/server").await;
     assert_eq!((&server["slots_used"], &server["agents_connected"]), (&json!(2), &json!(2)));
+}
+
+#[tokio::test]
+async fn what_is_unusual_about_the_ways_to_its_targets_is_noted() {
+    let house = House::new().await;
+    house.enrolled("pc1", 1).await;
+    for number in 2..=8 {
+        house.api.post("/api/computers", &json!({"name": format!("pc{number}")})).await;
+    }
+    let made = async |house: &House, source: &str, targets: Value| {
+        let body = json!({"source": source, "targets": targets});
+        house.api.post("/api/deployments", &body).await["notes"].clone()
+    };
+    assert_eq!(made(&house, ONE_COMMAND, json!({"computers": ["pc1"]})).await, json!([]));
+    let notes = made(&house, ONE_COMMAND, json!({"query": ""})).await;
+    let names = ["pc2", "pc3", "pc4", "pc5", "pc6"];
+    let named = names.map(|name| format!("{name}: no agent is enrolled for it")).join("; ");
+    let note = format!("nothing is deployed where there is no way: {named}; and 2 more");
+    assert_eq!(notes, json!([note]));
+
+    let waits = format!("start_on_presence: true\n{}", ONE_COMMAND.trim_start());
+    let notes = made(&house, &waits, json!({"computers": ["pc1"]})).await;
+    assert_eq!(notes.as_array().unwrap().len(), 1, "{notes}");
+    assert!(notes[0].as_str().unwrap().contains("hears signals of presence nowhere"), "{notes}");
+    let places = Some(model::Addresses::parse("INET:127.0.0.1:0", 1738).unwrap());
+    let change = |config| Config { detection: places, ..config };
+    let house = house.restart_after(async |_| {}, change).await;
+    assert_eq!(made(&house, &waits, json!({"computers": ["pc1"]})).await, json!([]));
 }

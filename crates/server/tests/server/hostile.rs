@@ -101,7 +101,7 @@ async fn runs_of_others_are_out_of_reach() {
     let frame = Chain::new(robot.run()).push(&closed);
     link.send(frames(robot.run(), 1, 0, vec![frame])).await;
     house.told("refused", "not its own").await;
-    let effect = EffectId { run: robot.run(), attempt: 1, visit: Visit(1) };
+    let effect = EffectId::new(robot.run(), 1, Visit(1));
     let output = Log { effect, stream: Stream::Out, offset: 0, bytes: b"mine".to_vec() };
     link.send(FromAgent::Log(output)).await;
     link.send(FromAgent::Run(ToServer::Cancel { effect })).await;
@@ -121,7 +121,8 @@ async fn journals_that_cannot_be_are_set_aside() {
     robot.link.send(wrong_epoch).await;
     house.told("refused", "epoch").await;
     let ask = ToServer::Ask {
-        effect: EffectId { run, attempt: 1, visit: Visit(1) },
+        call: None,
+        effect: EffectId::new(run, 1, Visit(1)),
         activity: name("work"),
     };
     robot.link.send(FromAgent::Run(ask)).await;
@@ -169,7 +170,7 @@ async fn noise_closes_the_link() {
     house.told("refused", "too long").await;
     let unknown = Agent { computer: ComputerId::from_bytes([0; 16]), ..known.clone() };
     let mut link = agent::link(&unknown.server, unknown.pin, &unknown.key).await;
-    let effect = EffectId { run: RunId::from_bytes([7; 16]), attempt: 1, visit: Visit(1) };
+    let effect = EffectId::new(RunId::from_bytes([7; 16]), 1, Visit(1));
     link.send(FromAgent::Run(ToServer::Cancel { effect })).await;
     assert_eq!(link.rejected().await, "message");
 }

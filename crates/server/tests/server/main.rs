@@ -7,6 +7,7 @@ mod agent;
 mod api_client;
 mod applications;
 mod authorization;
+mod calls;
 mod content;
 mod deployments;
 mod hostile;

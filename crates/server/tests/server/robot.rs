@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use model::{RunId, Timestamp};
-use travel::{Me, Taker, TakerInput, TakerOrder, ToAgent};
+use serde_json::Value;
+use travel::{Call, Me, Taker, TakerInput, TakerOrder, ToAgent};
 use trust::Spent;
 use wire::{FromAgent, FromServer};
-use workflow::{Event, Kind, Report};
+use workflow::{EffectId, Event, Kind, Report};
 
 use crate::agent::{Agent, Link};
+use crate::house::PATIENCE;
 
 pub fn now() -> Timestamp {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap();
@@ -22,6 +24,8 @@ pub struct Robot {
     /// Activities that do not end by themselves.
     pub held: BTreeMap<String, workflow::EffectId>,
     pub holds: Vec<String>,
+    /// What scripts asked the server for, as it ended.
+    pub answered: Vec<Report>,
 }
 
 impl Robot {
@@ -33,7 +37,7 @@ impl Robot {
         let (mut taker, _) = Taker::open(me, trust, spent, parse, []);
         let link = agent.connect(taker.holdings()).await.unwrap();
         taker.handle(TakerInput::Linked, now());
-        Self { agent, link, taker, held: BTreeMap::new(), holds: Vec::new() }
+        Self { agent, link, taker, held: BTreeMap::new(), holds: Vec::new(), answered: Vec::new() }
     }
 
     /// Connects anew after the link was lost.
@@ -73,6 +77,29 @@ impl Robot {
         self.act().await;
     }
 
+    /// Asks the server as a script would, and waits for the answer.
+    pub async fn call(&mut self, effect: EffectId, kind: &str, parameters: &Value) -> Report {
+        self.ask(effect, kind, parameters).await;
+        self.until_answered().await
+    }
+
+    pub async fn ask(&mut self, effect: EffectId, kind: &str, parameters: &Value) {
+        let call = Call { kind: kind.to_owned(), parameters: parameters.to_string() };
+        self.taker.handle(TakerInput::Asked { effect, call }, now());
+        self.act().await;
+    }
+
+    pub async fn until_answered(&mut self) -> Report {
+        loop {
+            if let Some(report) = self.answered.pop() {
+                return report;
+            }
+            let next = tokio::time::timeout(PATIENCE, self.link.next()).await;
+            let message = next.expect("an answer").expect("a link");
+            self.take(message).await;
+        }
+    }
+
     pub fn run(&self) -> RunId {
         self.taker.runs().next().expect("a run").0.run
     }
@@ -108,6 +135,7 @@ impl Robot {
                 TakerOrder::PowerOff { effect } => {
                     self.taker.handle(TakerInput::CameBack { run: effect.run }, now());
                 }
+                TakerOrder::Answered { report, .. } => self.answered.push(report),
                 TakerOrder::Note { .. } | TakerOrder::Over { .. } => {}
             }
         }

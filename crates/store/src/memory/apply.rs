@@ -275,17 +275,18 @@ impl State {
     }
 
     fn put_effect(&mut self, effect: Effect) -> Result<(), Refusal> {
-        let (run, attempt, visit) = (effect.run, effect.attempt, effect.visit);
-        match self.effects.get(&(run, attempt, visit)) {
-            Some(known) if *known == effect => Ok(()),
+        let Effect { run, attempt, visit, part, .. } = effect;
+        let key = (run, attempt, visit, part);
+        let call = match self.effects.get(&key) {
+            Some(known) if known.result == effect.result => return Ok(()),
             Some(known) if !known.result.is_empty() => {
-                Err(Refusal::EffectDiffers { run, attempt, visit })
+                return Err(Refusal::EffectDiffers { run, attempt, visit, part });
             }
-            _ => {
-                self.effects.put((run, attempt, visit), effect);
-                Ok(())
-            }
-        }
+            Some(known) => known.call.clone(),
+            None => effect.call,
+        };
+        self.effects.put(key, Effect { call, ..effect });
+        Ok(())
     }
 
     fn put_message(&mut self, message: Message) {

@@ -45,7 +45,7 @@ struct State {
     warrants: Table<(DeploymentId, u64), Warrant>,
     runs: Table<RunId, Run>,
     journal: Table<(RunId, u64), Vec<u8>>,
-    effects: Table<(RunId, u64, u64), Effect>,
+    effects: Table<(RunId, u64, u64, u64), Effect>,
     events: Table<u64, LoggedEvent>,
     settings: Table<String, Setting>,
     messages: Table<u64, KeptMessage>,

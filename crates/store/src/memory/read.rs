@@ -223,7 +223,7 @@ impl Store for MemoryStore {
 
     fn effects(&self, run: RunId) -> Read<'_, Vec<Effect>> {
         self.read(|state| {
-            let rows = state.effects.range((run, 0, 0)..=(run, u64::MAX, u64::MAX));
+            let rows = state.effects.range((run, 0, 0, 0)..=(run, u64::MAX, u64::MAX, u64::MAX));
             rows.map(|(_, effect)| effect.clone()).collect()
         })
     }

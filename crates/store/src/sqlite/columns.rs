@@ -20,8 +20,9 @@ pub(super) fn list(value: &[String]) -> String {
     serde_json::Value::from(value).to_string()
 }
 
-/// Run, attempt and visit, one after the other.
+/// Run, attempt and visit, one after the other, and a part behind them where it is of one.
 pub(super) fn origin(value: Origin) -> Vec<u8> {
-    let numbers = [value.attempt.to_be_bytes(), value.visit.to_be_bytes()];
-    [value.run.as_bytes().as_slice(), numbers.as_flattened()].concat()
+    let numbers = [value.attempt, value.visit, value.part].map(u64::to_be_bytes);
+    let count = if value.part == 0 { 2 } else { 3 };
+    [value.run.as_bytes().as_slice(), numbers[..count].as_flattened()].concat()
 }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0011_messages.sql"),
     include_str!("../../migrations/sqlite/0012_origins.sql"),
     include_str!("../../migrations/sqlite/0050_applications.sql"),
+    include_str!("../../migrations/sqlite/0013_parts.sql"),
 ];
 
 /// `Desk` in the file's header tells our databases from others.

@@ -271,7 +271,7 @@ impl Store for SqliteStore {
     }
 
     fn effects(&self, run: RunId) -> Read<'_, Vec<Effect>> {
-        let sql = "SELECT * FROM effects WHERE run = $1 ORDER BY attempt, visit";
+        let sql = "SELECT * FROM effects WHERE run = $1 ORDER BY attempt, visit, part";
         self.all(by_id(sql, run.as_bytes()))
     }
 

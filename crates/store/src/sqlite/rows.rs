@@ -160,17 +160,25 @@ impl FromRow for DeploymentCopy {
 }
 
 fn origin(row: &Fields<'_>) -> Result<Option<Origin>, ReadError> {
-    if row.get::<Option<&[u8]>>("origin")?.is_none() {
-        return Ok(None);
-    }
-    let bytes: [u8; 32] = row.bytes("origin")?;
+    let Some(bytes) = row.get::<Option<&[u8]>>("origin")? else { return Ok(None) };
+    let is_part = bytes.len() == 40;
+    let bytes = match is_part {
+        true => row.bytes("origin")?,
+        false => {
+            let whole: [u8; 32] = row.bytes("origin")?;
+            let mut bytes = [0; 40];
+            bytes[..32].copy_from_slice(&whole);
+            bytes
+        }
+    };
     let number = |from: usize| {
         let digits = bytes[from..from + 8].iter();
         digits.fold(0, |number, digit| (number << 8) | u64::from(*digit))
     };
     let mut run = [0; 16];
     run.copy_from_slice(&bytes[..16]);
-    Ok(Some(Origin { run: RunId::from_bytes(run), attempt: number(16), visit: number(24) }))
+    let run = RunId::from_bytes(run);
+    Ok(Some(Origin { run, attempt: number(16), visit: number(24), part: number(32) }))
 }
 
 impl FromRow for Warrant {
@@ -247,6 +255,8 @@ impl FromRow for Effect {
             run: row.id("run", RunId::from_bytes)?,
             attempt: row.number("attempt")?,
             visit: row.number("visit")?,
+            part: row.number("part")?,
+            call: row.get("call")?,
             result: row.get("result")?,
         })
     }

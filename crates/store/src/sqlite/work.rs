@@ -144,15 +144,18 @@ pub(super) async fn put_warrant(tx: &mut SqliteConnection, row: Warrant) -> Resu
 }
 
 pub(super) async fn put_effect(tx: &mut SqliteConnection, row: Effect) -> Result<(), Stop> {
-    let (run, attempt, visit) = (row.run, row.attempt, row.visit);
+    let Effect { run, attempt, visit, part, .. } = row;
     let put = sqlx::query(
-        "INSERT INTO effects (run, attempt, visit, result) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (run, attempt, visit) DO UPDATE SET result = excluded.result \
+        "INSERT INTO effects (run, attempt, visit, part, call, result) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (run, attempt, visit, part) DO UPDATE SET result = excluded.result \
          WHERE length(effects.result) = 0",
     )
     .bind(run.as_bytes().to_vec())
     .bind(number(attempt))
     .bind(number(visit))
+    .bind(number(part))
+    .bind(row.call)
     .bind(row.result.clone())
     .execute(&mut *tx)
     .await?;
@@ -160,15 +163,17 @@ pub(super) async fn put_effect(tx: &mut SqliteConnection, row: Effect) -> Result
         return Ok(());
     }
     let known: Vec<u8> = sqlx::query_scalar(
-        "SELECT result FROM effects WHERE run = $1 AND attempt = $2 AND visit = $3",
+        "SELECT result FROM effects \
+         WHERE run = $1 AND attempt = $2 AND visit = $3 AND part = $4",
     )
     .bind(run.as_bytes().to_vec())
     .bind(number(attempt))
     .bind(number(visit))
+    .bind(number(part))
     .fetch_one(tx)
     .await?;
     if known != row.result {
-        return Err(Refusal::EffectDiffers { run, attempt, visit }.into());
+        return Err(Refusal::EffectDiffers { run, attempt, visit, part }.into());
     }
     Ok(())
 }

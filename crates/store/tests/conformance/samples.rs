@@ -150,7 +150,7 @@ pub fn copy(number: u8, copy: u64) -> DeploymentCopy {
 
 /// The activity that started a deployment.
 pub fn origin(number: u8) -> Origin {
-    Origin { run: run_id(number), attempt: 2, visit: 0x0102_0304 }
+    Origin { run: run_id(number), attempt: 2, visit: 0x0102_0304, part: 0 }
 }
 
 pub fn warrant(number: u8, seq: u64) -> Warrant {
@@ -193,7 +193,8 @@ pub fn journal(number: u8, seq: u64) -> Write {
 }
 
 pub fn effect(number: u8, visit: u64) -> Effect {
-    Effect { run: run_id(number), attempt: 1, visit, result: b"ok".to_vec() }
+    let (call, result) = (Vec::new(), b"ok".to_vec());
+    Effect { run: run_id(number), attempt: 1, visit, part: 0, call, result }
 }
 
 pub fn event(number: u8, kind: &str) -> Event {

@@ -1,7 +1,7 @@
 //! Laws of workflows, deployments, runs and the audit log.
 
 use model::Outcome;
-use store::rows::{Deployment, Effect, Run, RunCount};
+use store::rows::{Deployment, Effect, Origin, Run, RunCount};
 use store::{EventFilter, Page, Refusal, RunFilter, Write};
 
 use crate::place::Place;
@@ -37,14 +37,19 @@ pub async fn warrants_and_effects_never_change(place: &impl Place) {
     let both = [begun.clone(), begun.clone(), effect(1, 2)].map(Write::PutEffect);
     accept(store.as_ref(), both).await;
     let refused = refusal(store.as_ref(), Write::PutEffect(begun)).await;
-    assert_eq!(refused, Refusal::EffectDiffers { run: run_id(1), attempt: 1, visit: 2 });
+    assert_eq!(refused, Refusal::EffectDiffers { run: run_id(1), attempt: 1, visit: 2, part: 0 });
     let mut other = effect(1, 1);
     other.result = b"no".to_vec();
     let refused = refusal(store.as_ref(), Write::PutEffect(other)).await;
-    assert_eq!(refused, Refusal::EffectDiffers { run: run_id(1), attempt: 1, visit: 1 });
+    assert_eq!(refused, Refusal::EffectDiffers { run: run_id(1), attempt: 1, visit: 1, part: 0 });
     let warrants = store.warrants(deployment_id(1)).await.unwrap();
     assert_eq!(warrants, [warrant(1, 1), warrant(1, 2)]);
-    assert_eq!(store.effects(run_id(1)).await.unwrap(), [effect(1, 1), effect(1, 2)]);
+    let called = Effect { part: 7, call: b"call".to_vec(), ..effect(1, 1) };
+    let begun = Effect { result: Vec::new(), ..called.clone() };
+    let ended = Effect { call: Vec::new(), ..called.clone() };
+    accept(store.as_ref(), [begun, ended].map(Write::PutEffect)).await;
+    let effects = store.effects(run_id(1)).await.unwrap();
+    assert_eq!(effects, [effect(1, 1), called, effect(1, 2)]);
 }
 
 pub async fn copies_follow_one_another(place: &impl Place) {
@@ -93,6 +98,10 @@ pub async fn an_activity_starts_one_deployment(place: &impl Place) {
     let started = |number| Deployment { origin: Some(origin(1)), ..deployment(number) };
     let put = |row: &Deployment| Write::PutDeployment(row.clone());
     accept(store.as_ref(), [put(&started(1)), put(&started(1)), put(&deployment(3))]).await;
+    let part = Origin { part: 3, ..origin(1) };
+    accept(store.as_ref(), [put(&Deployment { origin: Some(part), ..deployment(4) })]).await;
+    let of_part = store.deployment_by_origin(part).await.unwrap();
+    assert_eq!(of_part.map(|row| (row.id, row.origin)), Some((deployment_id(4), Some(part))));
     let refused = refusal(store.as_ref(), put(&started(2))).await;
     assert_eq!(refused, Refusal::OriginTaken { origin: origin(1), by: deployment_id(1) });
     assert_eq!(store.deployment_by_origin(origin(1)).await.unwrap(), Some(started(1)));

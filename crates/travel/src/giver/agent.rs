@@ -145,7 +145,9 @@ impl Giver {
                 self.adopt(run, epoch, first, &frames, now);
             }
             ToServer::Refused { epoch, reason, .. } => self.refused(run, epoch, reason, now),
-            ToServer::Ask { effect, activity } => self.asked(computer, effect, activity, now),
+            ToServer::Ask { effect, activity, call } => {
+                self.asked(computer, effect, (activity, call), now);
+            }
             ToServer::Cancel { effect } => {
                 self.orders.push_back(GiverOrder::Interrupt { effect });
             }
@@ -237,18 +239,15 @@ impl Giver {
         }
         let attempt = given.run.state().attempt();
         given.run.adopt(&record).map_err(|error| error.to_string())?;
-        if let Record::Ended { visit, .. } = record {
-            // Ended without the answer: it was cancelled, which may not have been heard here.
-            let effect = EffectId { run: id, attempt, visit };
-            if self.effects.get(&effect) == Some(&Effect::Begun) {
-                self.orders.push_back(GiverOrder::Interrupt { effect });
-            }
-        }
         let seq = given.chain.frames();
         given.chain = chain;
         given.changed = now;
         self.changed.insert(id);
         self.writes.push(GiverWrite::Journal { run: id, seq, frame: frame.to_vec() });
+        if let Record::Ended { visit, .. } = record {
+            // Ended without the answer: it was cancelled, which may not have been heard here.
+            self.interrupt_begun(EffectId::new(id, attempt, visit));
+        }
         Ok(())
     }
 
@@ -260,38 +259,6 @@ impl Giver {
         let text = format!("the agent refused the run: {reason}");
         self.event("refused", given.computer, run, &text);
         self.close(run, Outcome::Refused, reason, now);
-    }
-
-    fn asked(
-        &mut self,
-        computer: ComputerId,
-        effect: EffectId,
-        activity: ActivityName,
-        now: Timestamp,
-    ) {
-        let Some(given) = self.runs.get(&effect.run) else { return };
-        let state = given.run.state();
-        let is_due = matches!(state.owner(), Owner::Target(_))
-            && state.attempt() == effect.attempt
-            && state.in_progress().get(&effect.visit).is_some_and(|p| p.activity == activity)
-            && given
-                .run
-                .workflow()
-                .activities
-                .get(&activity)
-                .is_some_and(|found| found.kind.side() == Side::Server);
-        match self.effects.get(&effect) {
-            Some(Effect::Ended(report)) => {
-                let report = report.clone();
-                self.send(computer, ToAgent::Answer { effect, report });
-            }
-            _ if is_due => self.begin_effect(effect, activity, now),
-            _ => {
-                let text =
-                    format!("the agent asked for `{activity}`, which is not due at the server");
-                self.event("refused", computer, effect.run, &text);
-            }
-        }
     }
 
     fn look_up(&mut self, computer: ComputerId, run: RunId) {

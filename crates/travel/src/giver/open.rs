@@ -108,8 +108,8 @@ impl Giver {
         for run in current.into_iter().chain(plan.replaced.iter().copied()) {
             self.runs.remove(&run);
             self.set_timer(run, None);
-            let last = EffectId { run, attempt: u32::MAX, visit: workflow::Visit(u32::MAX) };
-            let first = EffectId { run, attempt: 0, visit: workflow::Visit(0) };
+            let last = EffectId::new(run, u32::MAX, Visit(u32::MAX)).part(u32::MAX);
+            let first = EffectId::new(run, 0, Visit(0));
             let effects: Vec<EffectId> =
                 self.effects.range(first..=last).map(|(effect, _)| *effect).collect();
             effects.iter().for_each(|effect| _ = self.effects.remove(effect));
@@ -164,21 +164,21 @@ impl Giver {
 
     /// Activities of the server that were begun when it died: again where that does no harm.
     fn resume_effects(&mut self, doing: &BTreeMap<EffectId, Option<Report>>, now: Timestamp) {
-        let begun: Vec<EffectId> = self
-            .effects
-            .iter()
-            .filter(|(_, effect)| **effect == Effect::Begun)
-            .map(|(id, _)| *id)
-            .collect();
-        for effect in begun {
+        let begun = |(id, effect): (&EffectId, &Effect)| match effect {
+            Effect::Begun(call) => Some((*id, call.clone())),
+            Effect::Ended(_) => None,
+        };
+        let begun: Vec<(EffectId, Option<Call>)> = self.effects.iter().filter_map(begun).collect();
+        for (effect, call) in begun {
             let Some(given) = self.runs.get(&effect.run) else { continue };
             let progress = given.run.state().in_progress().get(&effect.visit);
             let activity = progress.map(|progress| progress.activity.clone());
             let activities = &given.run.workflow().activities;
+            // Whether what a script called for may be done again, its doer sees.
             let is_redone = activity
                 .as_ref()
                 .and_then(|name| activities.get(name))
-                .is_some_and(|found| found.kind.can_be_redone());
+                .is_some_and(|found| call.is_some() || found.kind.can_be_redone());
             match (activity, doing.get(&effect)) {
                 (_, Some(Some(report))) => self.effect_ended(effect, report.clone(), now),
                 (Some(_), Some(None)) => {}
@@ -188,6 +188,7 @@ impl Giver {
                     self.orders.push_back(GiverOrder::Begin {
                         effect,
                         activity,
+                        call,
                         workflow,
                         context,
                         again: true,

@@ -9,7 +9,7 @@ use trust::TargetTree;
 use workflow::{ActivityName, Context, Control, EffectId, Report, Workflow};
 
 use super::{Reach, ThereOrder};
-use crate::message::{Holding, ToAgent, ToServer};
+use crate::message::{Call, Holding, ToAgent, ToServer};
 
 /// A target of a new deployment, in the order of the warrant's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +91,11 @@ pub enum GiverWrite {
         seq: u64,
         frame: Vec<u8>,
     },
-    /// An activity of the server begins (no report) or has ended.
+    /// An activity of the server begins (no report) or has ended. With what a script called for,
+    /// where it begins for one.
     Effect {
         effect: EffectId,
+        call: Option<Call>,
         report: Option<Report>,
     },
     /// For the log of events: who did what to whom, what was refused and why.
@@ -117,6 +119,8 @@ pub enum GiverOrder {
     Begin {
         effect: EffectId,
         activity: ActivityName,
+        /// What the activity, a script, calls for.
+        call: Option<Call>,
         workflow: Arc<Workflow>,
         context: Box<Context>,
         /// It was begun before the loop was opened, and nobody knows how far it came.
@@ -130,6 +134,8 @@ pub enum GiverOrder {
         computer: ComputerId,
         order: ThereOrder,
     },
+    /// Tell connected agents of the trust document of now.
+    TellTrust,
     /// An agent spoke of a run that is not open here: forget or fence it, as the database says.
     LookUp {
         computer: ComputerId,
@@ -141,6 +147,7 @@ pub enum GiverOrder {
 /// What became of an effect of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    Begun,
+    /// With what a script called for, where it is for one.
+    Begun(Option<Call>),
     Ended(Report),
 }

@@ -67,10 +67,11 @@ impl Giver {
         &mut self,
         effect: EffectId,
         activity: ActivityName,
+        call: Option<Call>,
         now: Timestamp,
     ) {
         match self.effects.get(&effect) {
-            Some(Effect::Begun) => {}
+            Some(Effect::Begun(_)) => {}
             Some(Effect::Ended(report)) => {
                 let report = report.clone();
                 self.deliver(effect, report, now);
@@ -79,11 +80,13 @@ impl Giver {
                 let Some(given) = self.runs.get(&effect.run) else { return };
                 let (workflow, context) =
                     (given.run.workflow().clone(), Box::new(given.run.context()));
-                self.effects.insert(effect, Effect::Begun);
-                self.writes.push(GiverWrite::Effect { effect, report: None });
+                self.effects.insert(effect, Effect::Begun(call.clone()));
+                let begun = GiverWrite::Effect { effect, call: call.clone(), report: None };
+                self.writes.push(begun);
                 self.orders.push_back(GiverOrder::Begin {
                     effect,
                     activity,
+                    call,
                     workflow,
                     context,
                     again: false,
@@ -93,11 +96,11 @@ impl Giver {
     }
 
     pub(super) fn effect_ended(&mut self, effect: EffectId, report: Report, now: Timestamp) {
-        if self.effects.get(&effect) != Some(&Effect::Begun) {
+        if !self.is_begun(effect) {
             return self.ended_there(effect, report, now);
         }
         self.effects.insert(effect, Effect::Ended(report.clone()));
-        self.writes.push(GiverWrite::Effect { effect, report: Some(report.clone()) });
+        self.writes.push(GiverWrite::Effect { effect, call: None, report: Some(report.clone()) });
         self.deliver(effect, report, now);
     }
 

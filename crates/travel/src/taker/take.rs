@@ -83,6 +83,7 @@ impl Taker {
             is_over: false,
             end_by: Some(now + granted.warrant().run_limit),
             leaving: None,
+            asked: BTreeMap::new(),
         };
         self.hold(held, &granted.spending());
         Ok(())

@@ -9,7 +9,8 @@ fn digest(byte: u8) -> Digest {
 #[test]
 fn requests_read_back() {
     let (run, root) = (RunId::from_bytes([7; 16]), digest(9));
-    let effect = EffectId { run, attempt: 2, visit: Visit(31) };
+    let effect = EffectId::new(run, 2, Visit(31));
+    let wish = Wish { to: "in/ä b".to_owned(), replace: true, force: false, resume: true };
     let (ran, wanted) = (Right::Run(run), Right::Wanted);
     let path = "deploy/a b/ä%+&=?#.txt".to_owned();
     for request in [
@@ -21,10 +22,12 @@ fn requests_read_back() {
         ContentRequest::Files { right: wanted, root },
         ContentRequest::Document { digest: root },
         ContentRequest::Release { digest: root },
-        ContentRequest::Offer { effect },
+        ContentRequest::Offer { effect, wish: None },
+        ContentRequest::Offer { effect: effect.part(4), wish: Some(wish) },
         ContentRequest::Pieces { effect },
         ContentRequest::Bytes { effect, index: 3, offset: 1 << 40 },
         ContentRequest::Finish { effect },
+        ContentRequest::Finish { effect: effect.part(4) },
     ] {
         let uri = request.uri();
         assert!(uri.is_ascii(), "{uri}");
@@ -32,14 +35,13 @@ fn requests_read_back() {
         assert_eq!(ContentRequest::parse(request.method(), path, query), Some(request), "{uri}");
     }
     let run = run.to_string();
-    for path in [
-        "/",
-        "/content",
-        "/content/x/y/list",
-        &format!("/deposit/{run}/1.2.3/offer"),
-        &format!("/content/{run}/{root}/document"),
-    ] {
+    let without = format!("/content/{run}/{root}/document");
+    for path in ["/", "/content", "/content/x/y/list", &without] {
         assert_eq!(ContentRequest::parse("GET", path, "path="), None, "{path}");
+    }
+    for effect in ["1", "1.2.0", "1.2.3.4", "1.2.", "1.x", "1.2.3"] {
+        let path = format!("/deposit/{run}/{effect}/offer");
+        assert_eq!(ContentRequest::parse("POST", &path, "to=a"), None, "{path}");
     }
 }
 

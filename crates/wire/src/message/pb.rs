@@ -88,6 +88,9 @@ pub struct PbEffect {
     pub attempt: u32,
     #[prost(uint32, tag = "3")]
     pub visit: u32,
+    /// What a script called for; 0 for an activity.
+    #[prost(uint32, tag = "4")]
+    pub part: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -96,6 +99,17 @@ pub struct PbAsk {
     pub effect: Option<PbEffect>,
     #[prost(string, tag = "2")]
     pub activity: String,
+    #[prost(message, optional, tag = "3")]
+    pub call: Option<PbCall>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PbCall {
+    #[prost(string, tag = "1")]
+    pub kind: String,
+    /// JSON.
+    #[prost(string, tag = "2")]
+    pub parameters: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

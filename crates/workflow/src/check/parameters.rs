@@ -150,6 +150,12 @@ impl Checked<'_> {
         for part in &script.depot {
             self.path("depot", part, Place::Depot);
         }
+        for folder in &script.deposit {
+            self.path("deposit", folder, Place::Depot);
+        }
+        for action in &script.actions {
+            self.needed("actions", action);
+        }
         self.number("memory", script.memory_mb, 8..=4_096);
         self.number("operations", script.operations, 1..=10_000_000);
     }

@@ -38,6 +38,12 @@ pub struct Script {
     pub code: String,
     /// What of the depot it may draw from.
     pub depot: Vec<Template>,
+    /// Folders of the depot in which it may have files put, changed and deleted.
+    pub deposit: Vec<Template>,
+    /// Names of the actions that it may start.
+    pub actions: Vec<Template>,
+    /// It may have messages sent.
+    pub messages: bool,
     pub memory_mb: u32,
     /// Calls of the script to the outside.
     pub operations: u32,

@@ -129,6 +129,9 @@ fn on_the_target() -> Vec<Kind> {
             code: "return 1".into(),
             depot: Vec::new(),
             memory_mb: 64,
+            deposit: Vec::new(),
+            actions: Vec::new(),
+            messages: false,
             operations: 10,
         }),
     ]

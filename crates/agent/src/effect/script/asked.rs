@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Span;
 use script::{Answer, Call};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wire::{Log, Stream};
 use workflow::{Activity, Event, Kind, Report, RunAs, Side};
 
 use super::super::capture::{Capture, Logged};
-use super::super::{Doer, Job, Show, sentence};
+use super::super::{Doer, Job, Show, interrupted, sentence};
+
+/// What one script has the server do at the same time; more of it waits.
+const TURNS: usize = 8;
 
 /// Everything a script's calls have in common.
 pub(super) struct Asked<'a> {
@@ -22,6 +26,8 @@ pub(super) struct Asked<'a> {
     /// Into `logs`.
     show: Show,
     cancel: CancellationToken,
+    /// For what the server is asked to do at the same time.
+    turns: Semaphore,
 }
 
 struct Logs {
@@ -48,7 +54,8 @@ impl<'a> Asked<'a> {
         let into = logs.clone();
         let show = Arc::new(move |log: Log| lock(&into).push(log.stream, &log.bytes));
         let run_as = Mutex::new(job.run_as.clone());
-        Self { doer, job, run_as, logs, show, cancel: CancellationToken::new() }
+        let turns = Semaphore::new(TURNS);
+        Self { doer, job, run_as, logs, show, cancel: CancellationToken::new(), turns }
     }
 
     pub(super) fn print(&self, stream: Stream, text: &str) {
@@ -78,25 +85,26 @@ impl<'a> Asked<'a> {
         answered.unwrap_or_else(Answer::Failed)
     }
 
-    async fn activity(&self, id: u64, kind: &str, parameters: &str) -> Result<Answer, String> {
-        if let Some(why) = not_here(kind) {
-            return Err(why);
+    async fn activity(&self, id: u64, kind: &str, text: &str) -> Result<Answer, String> {
+        if !script::ACTIVITIES.contains(&kind) {
+            return Err(not_here(kind));
         }
-        let parameters = serde_json::from_str(parameters)
+        let parameters = serde_json::from_str(text)
             .map_err(|error| format!("the parameters of `{kind}` cannot be read: {error}"))?;
         let activity = format::activity_call(kind, &parameters)?;
         if let Kind::Wait { duration } = &activity.kind {
             self.sleep(duration.source()).await?;
             return Ok(answer_of(Report::of(Event::Ok)));
         }
-        if activity.kind.side() != Side::Target {
-            return Err(of_server(kind));
+        if activity.kind.side() == Side::Server {
+            let call = travel::Call { kind: kind.to_owned(), parameters: text.to_owned() };
+            return Ok(answer_of(self.ask(id, call, activity.timeout).await?));
         }
         let become_who = match &activity.kind {
             Kind::Impersonate(who) => Some(who.clone()),
             _ => None,
         };
-        let report = self.carry_out(id, activity).await;
+        let report = self.carry_out(part(id)?, activity).await;
         if let (Some(who), Event::Ok) = (become_who, &report.event) {
             let output = |name: &str| report.outputs.get(name).cloned().unwrap_or_default();
             *lock(&self.run_as) = who.user.is_some().then(|| RunAs {
@@ -108,11 +116,36 @@ impl<'a> Asked<'a> {
         Ok(answer_of(report))
     }
 
-    async fn carry_out(&self, id: u64, activity: Activity) -> Report {
+    /// Has the server do it. It takes as long as it takes: the server is asked again when it can be
+    /// reached again, and it does not do anything twice.
+    async fn ask(
+        &self,
+        id: u64,
+        call: travel::Call,
+        timeout: Option<Span>,
+    ) -> Result<Report, String> {
+        let Some(server) = &self.doer.server else {
+            return Err(format!(
+                "`{}` is carried out by the server, and here is no agent that could ask it: end \
+                 the script with an event that leads to such an activity",
+                call.kind
+            ));
+        };
+        let effect = self.job.effect.part(part(id)?);
+        let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
+        let asked = server.ask(effect, call);
+        tokio::select! {
+            report = asked => Ok(report),
+            () = self.cancel.cancelled() => Ok(interrupted()),
+            () = after(timeout) => Ok(Report::of(Event::Timeout)),
+        }
+    }
+
+    async fn carry_out(&self, part: u32, activity: Activity) -> Report {
         let timeout = activity.timeout;
         let job = Job {
             activity,
-            effect: self.job.effect,
+            effect: self.job.effect.part(part),
             context: self.job.context.clone(),
             depot: self.job.depot,
             // Nothing of a script is carried out again, so no list of it is kept.
@@ -121,11 +154,10 @@ impl<'a> Asked<'a> {
             secrets: self.job.secrets.clone(),
         };
         let cancel = self.cancel.child_token();
-        let mut work = Box::pin(self.doer.activity(job, Some(id), &self.show, &cancel));
-        let Some(timeout) = timeout else { return work.await };
+        let mut work = Box::pin(self.doer.activity(job, &self.show, &cancel));
         tokio::select! {
             report = &mut work => report,
-            () = tokio::time::sleep(timeout.as_duration()) => {
+            () = after(timeout) => {
                 cancel.cancel();
                 Report { event: Event::Timeout, ..work.await }
             }
@@ -164,24 +196,28 @@ fn answer_of(report: Report) -> Answer {
     Answer::Ended { event: event.to_string(), outputs: report.outputs, note: report.note }
 }
 
-/// Why an activity that the schema knows is none that a script can call.
-fn not_here(kind: &str) -> Option<String> {
+/// Why an activity is none that a script can call.
+fn not_here(kind: &str) -> String {
     match kind {
-        _ if script::ACTIVITIES.contains(&kind) => None,
-        "shutdown" => Some(
-            "`shutdown` would cut the script off: end it with an event that leads to a `shutdown` \
-             activity"
-                .to_owned(),
-        ),
-        _ => Some(of_server(kind)),
+        "shutdown" => "DH-A038: `shutdown` would cut the script off: end it with an event that \
+                       leads to a `shutdown` activity"
+            .to_owned(),
+        _ => format!("`{kind}` is no activity that a script can call"),
     }
 }
 
-fn of_server(kind: &str) -> String {
-    format!(
-        "`{kind}` is carried out by the server, which takes orders from the workflow alone: end \
-         the script with an event that leads to a `{kind}` activity"
-    )
+/// The number of a call, which the worker counts from 1, as a part of the script's effect.
+fn part(id: u64) -> Result<u32, String> {
+    let part = u32::try_from(id).ok().filter(|part| *part > 0);
+    part.ok_or_else(|| format!("a call cannot have the number {id}"))
+}
+
+/// Never without a time.
+async fn after(time: Option<Span>) {
+    match time {
+        Some(time) => tokio::time::sleep(time.as_duration()).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn wmi(query: String) -> Result<Answer, String> {
