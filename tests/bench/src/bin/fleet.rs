@@ -182,6 +182,7 @@ async fn act(taker: &mut Taker, socket: &mut Socket) -> Result<()> {
             TakerOrder::Note { text, .. } => bail!("noted: {text}"),
             TakerOrder::Recover { .. }
             | TakerOrder::Interrupt { .. }
+            | TakerOrder::Answered { .. }
             | TakerOrder::PowerOff { .. }
             | TakerOrder::Over { .. } => {}
         }
