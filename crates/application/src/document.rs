@@ -36,6 +36,11 @@ impl Text {
         Self(text.into())
     }
 
+    /// A text without macros: its percent signs stand for themselves.
+    pub fn literal(text: &str) -> Self {
+        Self(text.replace('%', "%%").replace("${", "$${"))
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use crate::plan::{Given, Question};
 use crate::{Application, MacroValue, Survey, Text};
-use pieces::{Piece, pieces};
+pub use pieces::{Piece, pieces};
 
 /// Of one text once everything in it is expanded.
 const EXPANDED_BYTES_MAX: usize = 1 << 20;

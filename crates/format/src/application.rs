@@ -9,13 +9,14 @@ mod given;
 mod print;
 mod schema;
 mod table;
-mod words;
+pub mod words;
 
 use application::{Application, Group};
 use workflow::Severity;
 
 use crate::problem::{Problem, Problems};
 use crate::yaml;
+pub(crate) use build::check_key;
 use build::{Builder, Places};
 use given::Reader;
 
@@ -29,6 +30,8 @@ pub struct ParsedApplication {
     pub application: Option<Application>,
     /// Everything that is wrong or worth a thought, in the order of its places.
     pub problems: Vec<Problem>,
+    /// No id is written at all.
+    pub lacks_id: bool,
     places: Places,
 }
 
@@ -64,18 +67,24 @@ pub fn parse_application(source: &str) -> ParsedApplication {
     let mut problems = Problems::new(source);
     let mut understood = None;
     let mut places = Places::default();
+    let mut lacks_id = false;
     if let Some(root) = yaml::read(source, &mut problems) {
-        let mut reader = Reader { problems: &mut problems };
-        if let Some(fields) = reader.record(root, &table::FILE) {
+        let mut reader = Reader { problems: &mut problems, texts: Vec::new() };
+        let fields = reader.record(root, &table::FILE);
+        let texts = reader.texts;
+        if let Some(fields) = fields {
+            lacks_id = !fields.has("id");
+            let has_target = fields.has("target");
             let mut builder = Builder { problems: &mut problems, places };
             let application = builder.application(fields);
             places = builder.places;
             check::check(&application, &places, &mut problems);
+            check::macros::check(&application, has_target, &texts, &mut problems);
             understood = Some(application);
         }
     }
     let application = understood.filter(|_| !problems.has_errors());
-    ParsedApplication { application, problems: problems.into_sorted(), places }
+    ParsedApplication { application, problems: problems.into_sorted(), lacks_id, places }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod answers;
 pub mod application;
 pub mod code;
 mod declarations;
+pub mod exchange;
 mod problem;
 mod query;
 mod reading;

@@ -39,10 +39,15 @@ pub struct ParsedRegistry {
 
 /// Reads a script.
 pub fn parse_registry(source: &str) -> ParsedRegistry {
+    parse_registry_up_to(source, SCRIPT_BYTES_MAX)
+}
+
+/// Reads one of so many bytes.
+pub(crate) fn parse_registry_up_to(source: &str, bytes_max: usize) -> ParsedRegistry {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut problems = Problems::new(source);
-    if source.len() > SCRIPT_BYTES_MAX {
-        let what = format!("the script has more than {} KiB", SCRIPT_BYTES_MAX >> 10);
+    if source.len() > bytes_max {
+        let what = format!("the script has more than {} KiB", bytes_max >> 10);
         problems.error(code::LIMIT, Place::BEGIN, what, "split it into several activities");
         return ParsedRegistry { steps: Vec::new(), problems: problems.into_sorted() };
     }

@@ -65,7 +65,9 @@ enum Action {
 pub async fn run(args: Args) -> Result<ExitCode> {
     let connection = args.connection;
     match args.action {
-        Action::Check { file, json } => return check(&file, json),
+        Action::Check { file, json } => {
+            return check(&file, json, |source| format::parse_workflow(source).problems);
+        }
         Action::Apply { file, json } => return apply(&connection, &file, json).await,
         Action::List { json } => list(&connection.client()?.workflows().await?, json)?,
         Action::Show { name, json } => show(&connection.client()?.workflow(&name).await?, json)?,
@@ -85,7 +87,12 @@ struct Checked {
     findings: Vec<api::Finding>,
 }
 
-fn check(files: &[PathBuf], json: bool) -> Result<ExitCode> {
+/// Tells what a reader finds in files; one that cannot be read keeps nobody from the others.
+pub fn check(
+    files: &[PathBuf],
+    json: bool,
+    problems_of: impl Fn(&str) -> Vec<format::Problem>,
+) -> Result<ExitCode> {
     let mut all = Vec::new();
     let (mut errors, mut warnings) = (0, 0);
     let mut unread = None;
@@ -100,17 +107,17 @@ fn check(files: &[PathBuf], json: bool) -> Result<ExitCode> {
                 continue;
             }
         };
-        let parsed = format::parse_workflow(&source);
+        let problems = problems_of(&source);
         let is_error = |problem: &&format::Problem| problem.severity == Severity::Error;
-        let found = parsed.problems.iter().filter(is_error).count();
+        let found = problems.iter().filter(is_error).count();
         errors += found;
-        warnings += parsed.problems.len() - found;
+        warnings += problems.len() - found;
         let name = shown(file);
         if json {
-            let findings = parsed.problems.iter().map(finding).collect();
+            let findings = problems.iter().map(finding).collect();
             all.push(Checked { file: name, findings });
         } else {
-            for problem in &parsed.problems {
+            for problem in &problems {
                 output::line(problem.render(&name))?;
             }
         }

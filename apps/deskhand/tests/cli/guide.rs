@@ -59,3 +59,36 @@ fn the_reference_has_every_activity_with_its_parameters_and_defaults() {
     });
     assert_eq!(told, now.collect());
 }
+
+#[test]
+fn the_reference_of_applications_has_every_key_with_its_default() {
+    let schema: Value = serde_json::from_str(&deskhand(["app", "schema"]).out).unwrap();
+    let text = fs::read_to_string(checkout().join("docs/guide/applications.md")).unwrap();
+    let mut told = BTreeSet::new();
+    for (name, chapter) in chapters(&text) {
+        let record = if name == "application" { &schema } else { &schema["$defs"][name] };
+        let fields = &record["properties"];
+        assert!(!fields.is_null(), "the schema has no `{name}`");
+        let rows = rows(chapter);
+        for (field, default) in &rows {
+            let known = &fields[field];
+            assert!(!known.is_null(), "`{name}` has no `{field}`");
+            let is_necessary = record["required"].as_array().unwrap().iter().any(|it| it == field);
+            let expect = match &known["default"] {
+                _ if is_necessary => "necessary".to_owned(),
+                Value::Null => String::new(),
+                Value::String(word) => format!("`{word}`"),
+                other => format!("`{other}`"),
+            };
+            assert_eq!(*default, expect, "{name}.{field}");
+        }
+        let names: BTreeSet<&str> = rows.iter().map(|(field, _)| *field).collect();
+        let all = fields.as_object().unwrap().keys().map(String::as_str);
+        assert_eq!(names, all.collect(), "keys of `{name}`");
+        told.insert(name);
+    }
+    let known = schema["$defs"].as_object().unwrap().iter();
+    let records = known.filter(|(_, about)| !about["properties"].is_null());
+    let all = records.map(|(name, _)| name.as_str()).chain(["application"]);
+    assert_eq!(told, all.collect());
+}

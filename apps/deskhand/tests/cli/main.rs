@@ -4,6 +4,7 @@
 
 mod alone;
 mod answers;
+mod app;
 mod guide;
 mod local;
 mod scripts;

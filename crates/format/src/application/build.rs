@@ -13,6 +13,7 @@ use model::ApplicationId;
 use super::code;
 use super::given::{Fields, Given, Value};
 use crate::problem::{Place, Problems};
+pub(crate) use registry::check_key;
 
 /// Where items stand, in the order of [`Items`]; of files with parts, these too.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,5 +1,7 @@
 //! What can be told of an application as a whole, without a machine.
 
+pub(super) mod macros;
+
 use std::collections::BTreeMap;
 
 use application::{

@@ -179,6 +179,8 @@ impl Given {
 /// Reads what the table says; tells everything else.
 pub(super) struct Reader<'p, 's> {
     pub(super) problems: &'p mut Problems<'s>,
+    /// All texts that may hold macros, with their places.
+    pub(super) texts: Vec<(String, Place)>,
 }
 
 impl Reader<'_, '_> {
@@ -273,7 +275,12 @@ impl Reader<'_, '_> {
     fn value(&mut self, node: Node, shape: &'static Shape) -> Option<Given> {
         let place = node.place;
         let value = match shape {
-            Shape::Plain | Shape::Text => Value::Text(self.text(&node)?),
+            Shape::Plain => Value::Text(self.text(&node)?),
+            Shape::Text => {
+                let text = self.text(&node)?;
+                self.texts.push((text.clone(), place));
+                Value::Text(text)
+            }
             Shape::Switch => Value::Switch(self.switch(&node)?),
             Shape::Count(max) => Value::Count(self.count(&node, *max)?),
             Shape::Span => Value::Span(self.span(&node)?),

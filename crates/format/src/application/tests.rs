@@ -147,7 +147,7 @@ fn every_field_is_judged_alike() {
             let mut problems = Problems::new(text);
             let node = yaml::read(text, &mut problems).unwrap();
             let value = json(text).unwrap();
-            let fields = Reader { problems: &mut problems }.record(node, record);
+            let fields = Reader { problems: &mut problems, texts: Vec::new() }.record(node, record);
             let is_read = fields.is_some_and(|fields| !fields.is_broken) && !problems.has_errors();
             let wrong = validate(&definition, &value);
             assert_eq!(is_read, wrong.is_empty(), "{}: {text}: {wrong:?}", record.name);

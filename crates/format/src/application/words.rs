@@ -9,16 +9,16 @@ use jiff::civil::Weekday;
 macro_rules! words {
     ($kind:ty, $read:ident, $write:ident, $all:ident:
         $($word:literal => $meaning:path),+ $(,)?) => {
-        pub(super) const $all: &[&str] = &[$($word),+];
+        pub const $all: &[&str] = &[$($word),+];
 
-        pub(super) fn $read(word: &str) -> Option<$kind> {
+        pub fn $read(word: &str) -> Option<$kind> {
             match word {
                 $($word => Some($meaning),)+
                 _ => None,
             }
         }
 
-        pub(super) fn $write(meaning: $kind) -> &'static str {
+        pub fn $write(meaning: $kind) -> &'static str {
             match meaning {
                 $($meaning => $word,)+
             }
@@ -104,7 +104,7 @@ words! { Removal, removal, removal_word, REMOVALS:
 }
 
 /// Whether the action puts a text somewhere.
-pub(super) fn inserts(action: ResultAction) -> bool {
+pub fn inserts(action: ResultAction) -> bool {
     !matches!(
         action,
         ResultAction::DeleteString

@@ -1,7 +1,7 @@
 //! Keys and values of the registry (AP-04).
 
 use application::{Handling, RegistryEntry, RegistryItem, RegistryRule, Text, ValueData, View};
-use model::registry::{Key, check_value_name};
+use model::registry::{Key, NameError, check_value_name};
 
 use super::{Builder, handling};
 use crate::application::code;
@@ -60,15 +60,7 @@ impl Builder<'_, '_> {
 
     /// Tells what is wrong with a key, as far as macros let it be known.
     pub(super) fn check_key(&mut self, key: &str, place: Place) {
-        let known = match key.split_once(['%', '$']) {
-            None => key,
-            // Its root and the parts before the macro.
-            Some((before, _)) => match before.rsplit_once('\\') {
-                Some((before, _)) => before,
-                None => return,
-            },
-        };
-        if let Err(error) = Key::parse(known) {
+        if let Err(error) = check_key(key) {
             let hint = "write `HKLM\\Software\\Maker`, or another of HKCU, HKCR, HKU, HKCC, with \
                         single backslashes; only in double quotes YAML wants two of them";
             self.error(code::REGISTRY_NAME, place, error.to_string(), hint);
@@ -170,6 +162,19 @@ impl Builder<'_, '_> {
         }
         bytes.map(|bytes| bytes.concat())
     }
+}
+
+/// Whether a text can be a key, as far as macros let it be known.
+pub(crate) fn check_key(key: &str) -> Result<(), NameError> {
+    let known = match key.split_once(['%', '$']) {
+        None => key,
+        // Its root and the parts before the macro.
+        Some((before, _)) => match before.rsplit_once('\\') {
+            Some((before, _)) => before,
+            None => return Ok(()),
+        },
+    };
+    Key::parse(known).map(|_| ())
 }
 
 fn bytes_of(part: &str) -> Option<Vec<u8>> {

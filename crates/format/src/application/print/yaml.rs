@@ -41,7 +41,7 @@ fn entry(text: &mut String, key: &str, value: &Out, indent: usize) {
     let head = format!("{}{}:", " ".repeat(indent), scalar(key));
     text.push_str(&head);
     // Whole groups are told one item in each line.
-    let is_group = indent == 0 && matches!(value, Out::List(_));
+    let is_group = indent == 0 && (matches!(value, Out::List(_)) || key == "macros");
     if !is_group && let Some(line) = fitting(value, head.chars().count() + 1) {
         text.push(' ');
         text.push_str(&line);
