@@ -6,6 +6,7 @@
 //! changes are carried out by `machine`, all or none of them.
 
 mod conflict;
+pub mod desktop;
 mod document;
 pub mod encoding;
 pub mod ini;
@@ -14,6 +15,7 @@ pub mod lnk;
 pub mod macros;
 pub mod pe;
 mod plan;
+pub mod rdp;
 mod record;
 pub mod schedule;
 mod survey;

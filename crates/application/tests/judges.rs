@@ -1,11 +1,12 @@
-//! What others read in the files that we write: liblnk's `lnkinfo`, and Wine, which is asked by the
-//! lane of Windows (`cargo xtask windows`).
+//! What others read in the files that we write: liblnk's `lnkinfo`, `desktop-file-validate`, and
+//! Wine, which is asked by the lane of Windows (`cargo xtask windows`).
 
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use application::desktop::{self, Action, Entry, Run};
 use application::encoding::{CodePage, Convention};
 use application::ini::{IniText, Setting};
 use application::lnk::{self, Link};
@@ -162,4 +163,40 @@ fn wine_reads_our_ini_files() {
             .collect();
         assert_eq!(said.lines().collect::<Vec<_>>(), expect, "{name}");
     }
+}
+
+#[test]
+fn desktop_file_validate_finds_nothing_wrong() {
+    let run = |program: &str, arguments: &str| Run {
+        program: program.to_owned(),
+        arguments: arguments.to_owned(),
+        ..Run::default()
+    };
+    let group = desktop::group("Office/R & D").unwrap();
+    let actions = [
+        Action::Run(run("/opt/viewer/viewer", "--open %f")),
+        Action::Run(run("/opt/My Viewer/v", r#"'$HOME' `id` "say \"no\"" a\b 100% *;& <>~|()#?"#)),
+        Action::Run(Run {
+            working_folder: "/opt/viewer".to_owned(),
+            in_terminal: true,
+            as_administrator: true,
+            categories: vec!["Office".to_owned(), group.category.clone()],
+            ..run("viewer", "")
+        }),
+        Action::Open { url: "https://viewer.example/a?b=c&d=%20".to_owned() },
+    ];
+    let entry = |action| Entry {
+        name: "Größe\\ 日本".to_owned(),
+        comment: " Shows\tit\nwell".to_owned(),
+        icon: "viewer".to_owned(),
+        action,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut files: Vec<PathBuf> =
+        group.folders.iter().map(|(name, text)| written(&folder, name, text.as_bytes())).collect();
+    for (number, action) in actions.into_iter().enumerate() {
+        let text = desktop::write(&entry(action)).unwrap();
+        files.push(written(&folder, &format!("{number}.desktop"), text.as_bytes()));
+    }
+    assert_eq!(said(Command::new("desktop-file-validate").args(files)), "");
 }
