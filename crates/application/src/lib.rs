@@ -5,6 +5,7 @@
 //! [`Source`]; instants, users and chance are arguments. Nothing here changes a machine: a plan's
 //! changes are carried out by `machine`, all or none of them.
 
+pub mod availability;
 mod conflict;
 pub mod desktop;
 mod document;
