@@ -14,8 +14,8 @@ pub const WINDOWS: &[&str] =
 
 /// Servers that tests talk to: a mail server; and networks of their own, with judges.
 pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd", "iproute2", "tcpdump", "wakeonlan"];
-/// What judges the shortcuts that we write.
-pub const SHORTCUTS: &[&str] = &["liblnk-utils", "desktop-file-utils"];
+/// What judges shortcuts that we write, and orders versions as we do.
+pub const JUDGES: &[&str] = &["liblnk-utils", "desktop-file-utils", "rpm"];
 /// What makes packages, and what tests of installing need.
 pub const DIST: &[&str] = &["dpkg", "wixl", "msitools", "curl", "wget", "systemd"];
 /// An SSH server of their own, for the tests of computers without agent.

@@ -14,6 +14,8 @@ pub mod ini;
 pub mod keeper;
 pub mod lnk;
 pub mod macros;
+pub mod msi;
+pub mod packages;
 pub mod pe;
 mod plan;
 pub mod rdp;

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use application::desktop::{self, Action, Entry, Run};
 use application::encoding::{CodePage, Convention};
 use application::ini::{IniText, Setting};
 use application::lnk::{self, Link};
+use application::packages;
 use application::{IniRule, Window};
 
 /// Standard output of a judge that finds nothing wrong.
@@ -199,4 +201,80 @@ fn desktop_file_validate_finds_nothing_wrong() {
         files.push(written(&folder, &format!("{number}.desktop"), text.as_bytes()));
     }
     assert_eq!(said(Command::new("desktop-file-validate").args(files)), "");
+}
+
+const VERSIONS: [&str; 30] = [
+    "1",
+    "1.0",
+    "1.0.0",
+    "01",
+    "1.01",
+    "1.1",
+    "1.10",
+    "1.9",
+    "1a",
+    "1.a",
+    "1ab",
+    "1b",
+    "1~",
+    "1~~",
+    "1~a",
+    "1.0~rc1",
+    "1.0~rc1.2",
+    "1.0rc1",
+    "1+b",
+    "1.0+git2",
+    "2",
+    "10",
+    "a",
+    "z1",
+    "0",
+    "1..2",
+    "1_2",
+    "20240101",
+    "1.0.",
+    "~",
+];
+
+#[test]
+fn dpkg_orders_versions_as_we_do() {
+    let own = ["1:1", "0:1", "1-1", "1-2", "1-1~b", "1.0-0", "2:0-1", "1-0ubuntu1"];
+    let versions: Vec<&str> = VERSIONS.into_iter().chain(own).filter(|one| *one != "1_2").collect();
+    let is = |one: &str, relation: &str, other: &str| {
+        let words = ["--compare-versions", one, relation, other];
+        Command::new("dpkg").args(words).output().unwrap().status.success()
+    };
+    for one in &versions {
+        for other in &versions {
+            let expect = if is(one, "lt-nl", other) {
+                Ordering::Less
+            } else if is(one, "eq", other) {
+                Ordering::Equal
+            } else {
+                Ordering::Greater
+            };
+            assert_eq!(packages::compare_deb(one, other), expect, "{one} {other}");
+        }
+    }
+}
+
+#[test]
+fn rpm_orders_versions_as_we_do() {
+    let own = ["1^", "1^a", "1^~a", "1~^a", "1^2", "1.0^rc1", "^"];
+    let versions: Vec<&str> = VERSIONS.into_iter().chain(own).collect();
+    let quoted: Vec<String> = versions.iter().map(|version| format!("\"{version}\"")).collect();
+    let script = format!(
+        "%{{lua: local v = {{ {} }} for _, a in ipairs(v) do for _, b in ipairs(v) do \
+         print(rpm.vercmp(a, b) .. ' ') end end}}",
+        quoted.join(", ")
+    );
+    let said = said(Command::new("rpm").args(["--eval", &script]));
+    let mut answers = said.split_whitespace();
+    for one in &versions {
+        for other in &versions {
+            let answer: i32 = answers.next().unwrap().parse().unwrap();
+            assert_eq!(packages::compare_rpm(one, other), answer.cmp(&0), "{one} {other}");
+        }
+    }
+    assert_eq!(answers.next(), None);
 }
