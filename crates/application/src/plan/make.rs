@@ -19,6 +19,7 @@ use crate::{Handling, Source, Survey, SurveyError, Text};
 /// What becomes of a machine, or of one user's part of it, if an application is distributed.
 pub fn plan(wish: &Wish<'_>, survey: &dyn Survey, source: &dyn Source) -> Plan {
     let mut planner = Planner::new(wish, survey, source);
+    planner.plan_kind();
     planner.plan_shortcuts();
     planner.plan_registry();
     planner.plan_files();

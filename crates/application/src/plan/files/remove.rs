@@ -3,7 +3,7 @@
 use super::GROUP;
 use crate::plan::make::{Act, Planner, Refusal};
 use crate::plan::settle::Claim;
-use crate::plan::{ItemPlace, Outcome, place, words};
+use crate::plan::{Group, ItemPlace, Outcome, place, words};
 use crate::wildcard::{self, Pattern};
 use crate::{Node, SurveyError, Text, conflict};
 
@@ -89,9 +89,7 @@ impl Planner<'_> {
                 return Err(Refusal::new("DH-P003", message));
             }
         }
-        let mut files = 0;
-        let mut changes = Vec::new();
-        self.remove_tree(&path, &mut files, &mut changes)?;
+        let (files, changes) = self.remove_whole(GROUP, &path)?;
         let before = match files {
             1 => "a folder with 1 file".to_owned(),
             files => format!("a folder with {files} files"),
@@ -101,25 +99,26 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn remove_tree(
+    /// A folder with everything in it; how many files that were, and the changes.
+    pub fn remove_whole(
         &mut self,
+        group: Group,
         top: &str,
-        files: &mut usize,
-        changes: &mut Vec<usize>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(usize, Vec<usize>), Refusal> {
+        let (mut files, mut changes) = (0, Vec::new());
         let folders = self.folders_below(top)?;
         // The folders that are deepest come last, so they go first.
         for folder in folders.iter().rev() {
             for name in self.ground.names(folder)? {
                 let path = place::join(self.ground.family, folder, &name);
                 changes.extend(self.ground.remove(&path)?.changes);
-                self.claim(GROUP, Claim::Removed { path });
-                *files += 1;
+                self.claim(group, Claim::Removed { path });
+                files += 1;
             }
             changes.extend(self.ground.remove_folder(folder)?.changes);
-            self.claim(GROUP, Claim::Folder { path: folder.clone() });
+            self.claim(group, Claim::Folder { path: folder.clone() });
         }
-        Ok(())
+        Ok((files, changes))
     }
 
     /// With the folder itself; each stands before those in it.
