@@ -57,20 +57,6 @@ pub(crate) fn beside<'w>(wish: &Wish<'w>) -> impl Iterator<Item = &'w Installed>
     })
 }
 
-/// Another application that has put that file there.
-pub(crate) fn holder_of_file<'w>(
-    wish: &Wish<'w>,
-    family: Family,
-    path: &str,
-) -> Option<&'w Installed> {
-    let path = place::folded(family, path);
-    let is_it = |owned: &Owned| match &owned.thing {
-        Thing::File { path: there, .. } => place::folded(family, there) == path,
-        _ => false,
-    };
-    beside(wish).find(|other| other.owns.iter().any(is_it))
-}
-
 /// What other applications answer for.
 pub(crate) struct Holders<'h> {
     things: BTreeMap<Identity, Vec<(&'h Installed, &'h Thing)>>,
@@ -94,6 +80,13 @@ impl<'h> Holders<'h> {
             return &[];
         }
         self.things.get(&Identity::of(self.family, thing)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Another application that has put that file there.
+    pub fn of_file(&self, path: &str) -> Option<&'h Installed> {
+        let mut holders = self.of_path(path).iter();
+        let holder = holders.find(|(_, thing)| matches!(thing, Thing::File { .. }));
+        holder.map(|(holder, _)| *holder)
     }
 
     fn of_path(&self, path: &str) -> &[(&'h Installed, &'h Thing)] {

@@ -123,6 +123,12 @@ impl Plan {
         self.changes.iter().map(Change::bytes_from_source).sum()
     }
 
+    /// What is not as the application wants it: of a plan for [`Occasion::Verify`], the drift
+    /// (BX-02), which its changes repair.
+    pub fn drift(&self) -> impl Iterator<Item = &Planned> {
+        self.items.iter().filter(|item| matches!(item.outcome, Outcome::Changed { .. }))
+    }
+
     /// Something in it forbids that it is carried out.
     pub fn is_refused(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)

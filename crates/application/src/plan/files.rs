@@ -314,9 +314,9 @@ impl Planner<'_> {
             Some((_, false)) => return Verdict::Leave("it was refused".to_owned()),
             None if self.wish.occasion == Occasion::Verify => {
                 // What is on record was confirmed when it was distributed.
-                return match self.is_recorded_file(copy.to) {
-                    true => Verdict::Copy,
-                    false => Verdict::Leave("nobody has confirmed it".to_owned()),
+                return match self.recorded_path(copy.to) {
+                    Some(Thing::File { .. }) => Verdict::Copy,
+                    _ => Verdict::Leave("nobody has confirmed it".to_owned()),
                 };
             }
             None => {}
@@ -330,15 +330,6 @@ impl Planner<'_> {
             Unconfirmed::Copy => Verdict::Copy,
             Unconfirmed::Skip => Verdict::Leave("nobody has confirmed it".to_owned()),
         }
-    }
-}
-
-impl Planner<'_> {
-    fn is_recorded_file(&self, path: &str) -> bool {
-        let family = self.ground.family;
-        let same = |there: &str| place::folded(family, there) == place::folded(family, path);
-        let mut owns = self.wish.installed.into_iter().flat_map(|record| &record.owns);
-        owns.any(|owned| matches!(&owned.thing, Thing::File { path, .. } if same(path)))
     }
 }
 

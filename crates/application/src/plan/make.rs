@@ -5,14 +5,17 @@
 //! Groups go in the order of the document: shortcuts, registry, files, INI, text. An item that
 //! cannot be planned is a finding, and the others are planned all the same.
 
+use std::collections::BTreeMap;
+
 use model::registry::{Key, Root};
 
 use super::ground::{Ground, GroundError};
 use super::settle::Claim;
 use super::{
     Finding, Given, Group, ItemPlace, Occasion, Outcome, Part, Plan, Planned, Question, Severity,
-    Wish,
+    Thing, Wish,
 };
+use crate::conflict::{self, Holders, Identity};
 use crate::macros::{MacroError, Macros};
 use crate::{Handling, Source, Survey, SurveyError, Text};
 
@@ -37,6 +40,10 @@ pub(super) struct Planner<'p> {
     pub questions: Vec<Question>,
     pub reboot: Vec<String>,
     pub claims: Vec<(Group, Claim)>,
+    /// What this application's record says, by what it is about.
+    pub recorded: BTreeMap<Identity, &'p Thing>,
+    /// What other applications that stay answer for.
+    pub others: Holders<'p>,
 }
 
 /// Why an item cannot be planned.
@@ -85,7 +92,12 @@ pub struct Act {
 
 impl<'p> Planner<'p> {
     pub fn new(wish: &Wish<'p>, survey: &'p dyn Survey, source: &'p dyn Source) -> Self {
+        let family = survey.family();
+        let owns = wish.installed.into_iter().flat_map(|record| &record.owns);
+        let recorded = owns.map(|owned| (Identity::of(family, &owned.thing), &owned.thing));
         Self {
+            recorded: recorded.collect(),
+            others: Holders::new(family, conflict::beside(wish)),
             wish: *wish,
             macros: Macros::new(wish.application, wish.given, survey),
             ground: Ground::new(survey, source),

@@ -14,7 +14,7 @@ use super::{
     Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing,
     place, words,
 };
-use crate::conflict::{self, Holders, Identity};
+use crate::conflict::{self, Identity};
 use crate::plan::registry::Made;
 use crate::{Node, SurveyError};
 
@@ -75,7 +75,7 @@ impl Claim {
     }
 }
 
-impl Planner<'_> {
+impl<'p> Planner<'p> {
     pub fn finish(mut self) -> Plan {
         let (changes, numbers) = match self.ground.finish() {
             Ok(finished) => finished,
@@ -90,9 +90,8 @@ impl Planner<'_> {
             Vec::new()
         });
         self.check_kept(&changes);
-        let others = Holders::new(self.ground.family, conflict::beside(&self.wish));
         let name = &self.wish.application.name;
-        self.findings.extend(conflict::findings(name, &owns, &others));
+        self.findings.extend(conflict::findings(name, &owns, &self.others));
         self.questions.splice(0..0, self.macros.questions());
         Plan {
             application: self.wish.application.id,
@@ -149,9 +148,6 @@ impl Planner<'_> {
         let family = self.ground.family;
         let index = Index::new(family, changes);
         let record = self.wish.installed.map_or(&[][..], |installed| &installed.owns);
-        let recorded: BTreeMap<Identity, &Thing> =
-            record.iter().map(|owned| (Identity::of(family, &owned.thing), &owned.thing)).collect();
-        let others = Holders::new(family, conflict::beside(&self.wish));
         let whole = self.whole_files();
         let mut places: BTreeMap<Identity, usize> = BTreeMap::new();
         let mut owns: Vec<Option<Owned>> = Vec::new();
@@ -160,8 +156,8 @@ impl Planner<'_> {
             if claim.edited().is_some_and(|path| whole.contains(&*place::folded(family, path))) {
                 continue;
             }
-            let settling = Settling { planner: self, index: &index, changes, others: &others };
-            let Some((id, thing)) = settling.settle(claim, &recorded)? else { continue };
+            let settling = Settling { planner: self, index: &index, changes };
+            let Some((id, thing)) = settling.settle(claim, &self.recorded)? else { continue };
             let owned = thing.map(|thing| Owned { group, thing });
             match places.get(&id) {
                 Some(at) => {
@@ -198,18 +194,19 @@ impl Planner<'_> {
         files.collect()
     }
 
-    pub fn recorded_value(&self, key: &Key, name: &str) -> Option<Made<'_>> {
+    pub fn recorded_value(&self, key: &Key, name: &str) -> Option<Made<'p>> {
         let id = Identity::Value(key.folded(), model::registry::folded(name));
-        let owns = self.wish.installed.into_iter().flat_map(|record| &record.owns);
-        let mut values = owns.filter_map(|owned| match &owned.thing {
-            Thing::Value { prior, ours, .. }
-                if Identity::of(self.ground.family, &owned.thing) == id =>
-            {
+        match self.recorded.get(&id)? {
+            Thing::Value { prior, ours, .. } => {
                 Some(Made { prior: prior.as_ref(), ours: ours.as_ref() })
             }
             _ => None,
-        });
-        values.next()
+        }
+    }
+
+    pub fn recorded_path(&self, path: &str) -> Option<&'p Thing> {
+        let id = Identity::Path(place::folded(self.ground.family, path).into_owned());
+        self.recorded.get(&id).copied()
     }
 }
 
@@ -249,7 +246,6 @@ struct Settling<'s, 'p> {
     planner: &'s Planner<'p>,
     index: &'s Index,
     changes: &'s [Change],
-    others: &'s Holders<'p>,
 }
 
 type Recorded<'r> = BTreeMap<Identity, &'r Thing>;
@@ -312,7 +308,7 @@ impl Settling<'_, '_> {
     /// What stood there before the first who answers for it.
     fn prior(&self, path: &str, ours: Digest, recorded: Option<&Thing>, others: bool) -> Prior {
         let probe = Thing::Removed { path: path.to_owned(), prior: Prior::Absent };
-        let other = self.others.of(&probe).iter().filter(|_| others);
+        let other = self.planner.others.of(&probe).iter().filter(|_| others);
         let other =
             other.map(|(_, thing)| *thing).find(|thing| matches!(thing, Thing::File { .. }));
         match recorded.or(other) {
@@ -421,7 +417,7 @@ impl Settling<'_, '_> {
 
     fn ini(&self, mut thing: Thing, recorded: &Recorded<'_>) -> Thing {
         let id = Identity::of(self.planner.ground.family, &thing);
-        let others = self.others.of(&thing).iter().map(|(_, thing)| *thing);
+        let others = self.planner.others.of(&thing).iter().map(|(_, thing)| *thing);
         let Thing::Ini { prior, ours, .. } = &mut thing else { return thing };
         let same =
             |other: &&Thing| matches!(other, Thing::Ini { ours: theirs, .. } if theirs == ours);
@@ -438,7 +434,7 @@ impl Settling<'_, '_> {
         let prior = ground.original_value(&key, &name)?;
         let mut thing = Thing::Value { key, name, prior, ours };
         let id = Identity::of(ground.family, &thing);
-        let others = self.others.of(&thing).iter().map(|(_, thing)| *thing);
+        let others = self.planner.others.of(&thing).iter().map(|(_, thing)| *thing);
         let Thing::Value { prior, ours, .. } = &mut thing else { return Ok(thing) };
         let same =
             |other: &&Thing| matches!(other, Thing::Value { ours: theirs, .. } if theirs == ours);

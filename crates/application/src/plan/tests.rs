@@ -164,3 +164,5 @@ fn registry_items_see_one_another() {
     assert_eq!(bench.machine.value(&key, "Path"), Ok(Some(Data::text("x;a;b"))));
     assert_eq!(bench.plan(&viewer).changes, []);
 }
+
+mod rules;

@@ -234,13 +234,10 @@ impl<'p> Planner<'p> {
     }
 
     fn recorded_text(&self, path: &str) -> Option<(&'p [TextDone], Digest)> {
-        let family = self.ground.family;
-        let is_it = |there: &str| place::folded(family, there) == place::folded(family, path);
-        let mut owns = self.wish.installed.into_iter().flat_map(|record| &record.owns);
-        owns.find_map(|owned| match &owned.thing {
-            Thing::Text { path, done, ours, .. } if is_it(path) => Some((done.as_slice(), *ours)),
+        match self.recorded_path(path)? {
+            Thing::Text { done, ours, .. } => Some((done.as_slice(), *ours)),
             _ => None,
-        })
+        }
     }
 }
 

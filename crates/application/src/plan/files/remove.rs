@@ -5,7 +5,7 @@ use crate::plan::make::{Act, Planner, Refusal};
 use crate::plan::settle::Claim;
 use crate::plan::{Group, ItemPlace, Outcome, place, words};
 use crate::wildcard::{self, Pattern};
-use crate::{Node, SurveyError, Text, conflict};
+use crate::{Node, SurveyError, Text};
 
 impl Planner<'_> {
     pub fn plan_delete(
@@ -54,7 +54,7 @@ impl Planner<'_> {
             }
             Some(node) => node,
         };
-        let holder = conflict::holder_of_file(&self.wish, self.ground.family, path);
+        let holder = self.others.of_file(path);
         let (outcome, changes) = match holder {
             Some(holder) if shared => {
                 let why = format!("{} has it too", holder.name);
