@@ -184,8 +184,7 @@ impl Server {
         });
         data.tell(api_addr, agent_addr)?;
         let fenced = ready.start(hall.clone());
-        resign(&hall).await;
-        announce(&hall, agent_addr, api_addr).await;
+        go_on(&hall, agent_addr, api_addr).await;
         let stop = run(hall, data, agents, api, (stopping, fenced));
         Ok(Running { agent_addr, api_addr, admin_token: admin.to_string(), stop })
     }
@@ -217,7 +216,9 @@ fn open_admin(data: &DataDir) -> Result<Zeroizing<String>, StartError> {
     Ok(data.admin_token(|| format!("dha_{}", hex::encode(bytes)))?)
 }
 
-async fn announce(hall: &Arc<Hall>, agents: SocketAddr, api: SocketAddr) {
+/// Ends what the last life of the server was cut off in, and says that it is here.
+async fn go_on(hall: &Arc<Hall>, agents: SocketAddr, api: SocketAddr) {
+    resign(hall).await;
     let text = format!("{} started on {agents}, API on {api}", hall.row().name);
     tracing::info!("{text}");
     drop(hall.writer.submit(vec![hall.event("server", About::NOTHING, SELF, text)]));
