@@ -9,11 +9,12 @@ use crate::place;
 use crate::process::{self, heading, spell, timed};
 
 const PROFILE: &str = "quick";
-const BENCHES: [(&str, &str); 5] = [
+const BENCHES: [(&str, &str); 6] = [
     ("fanout", "50 agents, one command: from command line to last result"),
     ("steps", "the ten-step deployment on 50 agents, first and repeated"),
     ("fleet", "10,000 idle agents: memory of the server, connecting, one deployment to all"),
     ("agentless", "one command on 100 computers over SSH, and what other tools need for it"),
+    ("applications", "10,000 small files put in place beside rsync, planned again; one of 4 GB"),
     ("journal", "durable records a second on SQLite"),
 ];
 

@@ -91,6 +91,8 @@ pub struct Done {
 pub struct Undone {
     /// Folders and keys that were made and stay, for somebody put something into them.
     pub left: Vec<String>,
+    /// Why it was not gone on with, where that was tried.
+    pub why: Option<String>,
 }
 
 /// A set of changes under way, in a folder of its own that no other one uses meanwhile.

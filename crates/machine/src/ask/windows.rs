@@ -1,5 +1,7 @@
 //! Questions on Windows: a window on the desktop of the session.
 
+#![allow(unsafe_code)] // Windows shows one by a call of its own.
+
 use std::ptr::null_mut;
 use std::time::Duration;
 

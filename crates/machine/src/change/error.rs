@@ -103,8 +103,6 @@ pub enum UndoError {
     Journal(#[from] JournalError),
     #[error("another program is changing this machine just now; try again when it has ended")]
     Busy,
-    #[error("going on with what was cut off failed: {why}; it is undone")]
-    NotFinished { why: String },
 }
 
 impl UndoError {

@@ -55,12 +55,11 @@ pub fn recover(
             Err(error) => why = Some(error),
         }
     }
+    drop_record(folder, DONE)?;
     let undone = undo::undo(&journal, staged.as_ref(), ground, registry)?;
     close(folder)?;
-    match why {
-        Some(error) => Err(UndoError::NotFinished { why: super::error::said(&error) }),
-        None => Ok(Some(Recovered::Undone { note, undone })),
-    }
+    let why = why.map(|error| super::error::said(&error));
+    Ok(Some(Recovered::Undone { note, undone: Undone { why, ..undone } }))
 }
 
 fn finish(

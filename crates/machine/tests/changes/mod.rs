@@ -1,16 +1,23 @@
 //! Transactions on real files and a real registry: whole, or not at all.
 
+#[cfg(windows)]
+mod in_use;
 #[allow(dead_code)] // The test of crashes has this module too.
 mod scene;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use application::{Before, Change, Content, Meta};
 use machine::change::{
-    AfterDeath, ChangeError, KeptStore, Recovered, Transaction, forget, pending, recover,
+    AfterDeath, ChangeError, KeptStore, Recovered, Supplied, Supply, Transaction, forget, pending,
+    recover,
 };
 use machine::registry::{MemoryRegistry, Registry};
+use model::Digest;
 use scene::{Scene, bytes, carry_out, key, path, picture, registry_picture, set_up_registry};
 
 fn registry() -> MemoryRegistry {
@@ -367,5 +374,131 @@ fn every_failure_of_the_registry_is_undone() {
             assert_eq!(picture(&scene.root()), before, "{at}");
             assert!(revived == registry(), "{at}");
         }
+    });
+}
+
+/// A content that is made while it is read, and how much was asked for at a time.
+struct Endless {
+    left: u64,
+    most: Arc<AtomicUsize>,
+}
+
+impl Read for Endless {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.most.fetch_max(room.len(), Ordering::Relaxed);
+        let count = room.len().min(usize::try_from(self.left).unwrap());
+        room[..count].fill(7);
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+struct Spring {
+    bytes: u64,
+    most: Arc<AtomicUsize>,
+}
+
+impl Supply for Spring {
+    fn open(&self, _path: &str, _digest: &Digest) -> io::Result<Supplied> {
+        let (left, most) = (self.bytes, Arc::clone(&self.most));
+        Ok(Supplied::Stream(Box::new(Endless { left, most })))
+    }
+}
+
+#[test]
+fn large_contents_pass_in_small_pieces() {
+    with_scene(|scene| {
+        scene.set_up();
+        let size = 64 << 20;
+        let most = Arc::new(AtomicUsize::new(0));
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(Endless { left: size, most: Arc::default() }).unwrap();
+        let digest = Digest::from_bytes(*hasher.finalize().as_bytes());
+        let content = Content::Source { path: "spring".to_owned(), digest, size };
+        let changes = [scene.write_change("large", content, Meta::default())];
+        let (ground, mut registry) = (scene.ground(), MemoryRegistry::default());
+        let spring = Spring { bytes: size, most: Arc::clone(&most) };
+        let mut transaction =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &spring)
+                .unwrap();
+        transaction.apply(&mut registry).unwrap();
+        transaction.commit(&mut registry).unwrap();
+        assert_eq!(fs::metadata(scene.real("large")).unwrap().len(), size);
+        assert!(most.load(Ordering::Relaxed) <= 256 << 10);
+    });
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_found_out_before_anything_is_done() {
+    with_scene(|scene| {
+        scene.set_up();
+        let before = picture(&scene.root());
+        let digest = scene::digest(b"");
+        let content = Content::Source { path: "a".to_owned(), digest, size: 1 << 60 };
+        let changes = [scene.write_change("new", content, Meta::default())];
+        let (ground, shelf) = (scene.ground(), scene.shelf());
+        let mut registry = MemoryRegistry::default();
+        let error =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                .unwrap_err();
+        assert!(matches!(error, ChangeError::NoRoom { .. }), "{error}");
+        assert_eq!(picture(&scene.root()), before);
+    });
+}
+
+/// So many that several are written at a time.
+#[test]
+fn many_files_are_put_in_place_or_none() {
+    with_scene(|scene| {
+        scene.set_up();
+        let before = picture(&scene.root());
+        let content = |at: usize| match at {
+            150 => {
+                Content::Source { path: "nowhere".to_owned(), digest: scene::digest(b""), size: 0 }
+            }
+            _ => bytes(&format!("text {at}")),
+        };
+        let folder = Change::CreateFolder { path: path("many") };
+        let file = |at: usize| Change::WriteFile {
+            path: path(&format!("many/{at}")),
+            before: Before::Absent,
+            content: content(at),
+            meta: Meta::default(),
+        };
+        let mut changes: Vec<Change> = std::iter::once(folder).chain((0..300).map(file)).collect();
+        let (ground, shelf) = (scene.ground(), scene.shelf());
+        let mut registry = MemoryRegistry::default();
+        let error =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                .unwrap_err();
+        assert!(matches!(error, ChangeError::Supply { .. }), "{error}");
+        assert_eq!(picture(&scene.root()), before);
+        changes.remove(151);
+        carry_out(scene, &changes, &mut registry);
+        let text = fs::read_to_string(scene.real("many/299")).unwrap();
+        assert_eq!(text, "text 299");
+        assert_eq!(fs::read_dir(scene.real("many")).unwrap().count(), 299);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_leaves_its_rights_to_the_new_one() {
+    with_scene(|scene| {
+        scene.set_up();
+        let told = |text: &str| {
+            let all = picture(&scene.root());
+            let (_, told) = all.into_iter().find(|(path, _)| path.ends_with("replaced")).unwrap();
+            assert!(told.starts_with(&format!("{text:?}")), "{told}");
+            told.split_once(", mode").unwrap().1.to_owned()
+        };
+        let before = told("old text");
+        let changes = [scene.write_change("replaced", bytes("new"), Meta::default())];
+        carry_out(scene, &changes, &mut MemoryRegistry::default());
+        assert_eq!(told("new"), before);
+        let meta = Meta { mode: Some(0o600), mtime_ns: None };
+        let changes = [scene.write_change("replaced", bytes("newer"), meta)];
+        carry_out(scene, &changes, &mut MemoryRegistry::default());
+        assert_eq!(told("newer"), before.replace("100640", "100600"));
     });
 }

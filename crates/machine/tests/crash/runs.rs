@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use machine::change::{Recovered, forget, recover};
+use machine::change::{AfterDeath, Ground, Recovered, Undone, forget, recover};
 use model::registry::Data;
 
 use super::child::{self, APPLY, DONE, LEFT, RECOVER, UNDONE};
@@ -119,7 +119,9 @@ impl Runs {
         all.filter(|at| self.is_full || acts(at)).collect()
     }
 
+    /// Without exchanging also gone on with where that is possible.
     fn killed(&self, without_exchange: bool) {
+        let after_death = if without_exchange { AfterDeath::Finish } else { AfterDeath::Undo };
         let fault = Fault { without_exchange, ..Fault::default() };
         let calls = trace::run(APPLY, set_up().path(), fault).calls;
         let kills = self.kills(&calls);
@@ -128,7 +130,8 @@ impl Runs {
             let base = set_up();
             let fault = Fault { killed_after: Some(*at), ..fault };
             let traced = trace::run(APPLY, base.path(), fault);
-            let is_after = self.check_recovered(base.path(), &format!("{fault:?}"), &traced);
+            let what = format!("{fault:?}");
+            let is_after = self.check_recovered(base.path(), &what, &traced, after_death);
             ends[usize::from(is_after)] += 1;
         }
         println!(
@@ -159,7 +162,7 @@ impl Runs {
                 let again = Fault { killed_after: Some(second), ..Fault::default() };
                 let traced = trace::run(RECOVER, base.path(), again);
                 let what = format!("killed after {first}, then after {second} of recovering");
-                self.check_recovered(base.path(), &what, &traced);
+                self.check_recovered(base.path(), &what, &traced, AfterDeath::Undo);
                 count += 1;
             }
         }
@@ -195,7 +198,7 @@ impl Runs {
                     other => panic!("{what}: {other:?}"),
                 };
                 *ends.entry(end).or_default() += 1;
-                self.check_recovered(base.path(), &what, &traced);
+                self.check_recovered(base.path(), &what, &traced, AfterDeath::Undo);
             }
         }
         println!("{} calls failed: {ends:?}", calls.len());
@@ -203,15 +206,21 @@ impl Runs {
 
     /// After recovering it is as before or as after, and recovering again finds nothing to do.
     /// Answers whether it is as after.
-    fn check_recovered(&self, base: &Path, what: &str, traced: &Traced) -> bool {
+    fn check_recovered(
+        &self,
+        base: &Path,
+        what: &str,
+        traced: &Traced,
+        after_death: AfterDeath,
+    ) -> bool {
         let (scene, mut registry) = (Scene::new(base), child::registry(base));
-        let (work, ground) = (scene.work(), scene.ground());
+        let (work, ground) = (scene.work(), Ground { after_death, ..scene.ground() });
         let recovered = recover(&work, &ground, &mut registry)
             .unwrap_or_else(|error| panic!("{what}: {error:?}"));
         let now = Picture::of(base);
         let is_after = match recovered {
             Some(Recovered::Undone { undone, .. }) => {
-                assert_eq!(undone.left, Vec::<String>::new(), "{what}");
+                assert_eq!(undone, Undone::default(), "{what}");
                 false
             }
             Some(Recovered::Done { done, .. }) => {
