@@ -1,9 +1,9 @@
 //! Transactions on real files and a real registry: whole, or not at all.
 
-#[cfg(windows)]
-mod in_use;
 #[allow(dead_code)] // The test of crashes has this module too.
 mod scene;
+#[cfg(windows)]
+mod windows;
 
 use std::collections::BTreeSet;
 use std::fs;

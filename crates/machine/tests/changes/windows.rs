@@ -1,13 +1,13 @@
-//! Files that other programs hold, on Windows.
+//! What only Windows has: files that other programs hold, the system's own registry.
 
 use std::fs;
 use std::os::windows::fs::OpenOptionsExt;
 
 use application::Meta;
 use machine::change::Transaction;
-use machine::registry::MemoryRegistry;
+use machine::registry::{MemoryRegistry, Registry, SystemRegistry};
 
-use super::scene::{bytes, path};
+use super::scene::{bytes, carry_out, key, path, registry_picture, set_up_registry};
 use super::with_scene;
 
 /// A program that holds a file without letting others rename it makes it wait for the next start.
@@ -62,5 +62,49 @@ fn a_file_that_is_held_for_a_moment_is_waited_for() {
         });
         transaction.commit(&mut registry).unwrap();
         assert_eq!(fs::read_to_string(scene.real("replaced")).unwrap(), "new");
+    });
+}
+
+#[test]
+fn the_registry_of_the_system_is_changed_and_put_back() {
+    with_scene(|scene| {
+        let kept = scene.set_up();
+        let mut registry = SystemRegistry::open(None).unwrap();
+        let clear = |registry: &mut SystemRegistry| {
+            for name in [r"New\Deep", "New", "Kept", r"Old\Below", "Old"] {
+                registry.delete(&key(name)).unwrap();
+            }
+        };
+        clear(&mut registry);
+        set_up_registry(&mut registry);
+        let before = registry_picture(&registry);
+        let changes = scene.changes(kept);
+        let (ground, shelf) = (scene.ground(), scene.shelf());
+        let mut transaction =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                .unwrap();
+        transaction.apply(&mut registry).unwrap();
+        assert_ne!(registry_picture(&registry), before);
+        transaction.undo(&mut registry).unwrap();
+        assert_eq!(registry_picture(&registry), before);
+
+        carry_out(scene, &changes, &mut registry);
+        let after = registry_picture(&registry);
+        let mut model = MemoryRegistry::default();
+        set_up_registry(&mut model);
+        let registry_alone = |change: &&application::Change| {
+            use application::Change;
+            !matches!(
+                change,
+                Change::WriteFile { .. }
+                    | Change::RemoveFile { .. }
+                    | Change::CreateFolder { .. }
+                    | Change::RemoveFolder { .. }
+            )
+        };
+        let changes: Vec<_> = changes.iter().filter(registry_alone).cloned().collect();
+        carry_out(scene, &changes, &mut model);
+        clear(&mut registry);
+        assert_eq!(after, registry_picture(&model));
     });
 }
