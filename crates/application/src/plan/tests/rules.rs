@@ -343,3 +343,86 @@ fn bare_names_of_text_files_are_looked_for_along_path() {
         assert!(bench.machine.bytes(expect).ends_with(b"line\n"));
     }
 }
+
+#[test]
+fn each_item_is_in_the_machines_part_or_in_each_users() {
+    let mut bench = Bench::new(Family::Windows);
+    for (name, path) in [("AppData", r"C:\Users\ann\AppData"), ("ProgramFiles", r"C:\Programs")] {
+        bench.machine.folders.insert(name.to_owned(), path.to_owned());
+    }
+    let item = |key: &str| RegistryItem {
+        view: View::Bits64,
+        key: text(key),
+        entry: RegistryEntry::Key,
+        rule: RegistryRule::CreateAlways,
+        handling: Handling::default(),
+    };
+    let folder = |target: &str, track_per_user| {
+        let handling = Handling { distribute_always: false, track_per_user };
+        FileItem::CreateFolder { target: text(target), handling }
+    };
+    let viewer = application(Items {
+        registry: vec![item(r"HKLM\Software\A"), item(r"hkey_current_user\Software\A")],
+        files: vec![
+            folder(r"%*ProgramFiles%\A", false),
+            folder(r"%*AppData%\A", false),
+            folder(r"C:\tracked", true),
+        ],
+        ..Items::default()
+    });
+    for (part, expect) in [
+        (Part::Machine, &[r"HKEY_LOCAL_MACHINE\Software\A", r"C:\Programs\A"][..]),
+        (
+            Part::User("ann".to_owned()),
+            &[r"HKEY_CURRENT_USER\Software\A", r"C:\Users\ann\AppData\A", r"C:\tracked"],
+        ),
+    ] {
+        let (application, occasion, installed) = (&viewer, Occasion::Distribute, None);
+        let (part, others, given) = (&part, &[][..], &bench.given);
+        let wish = Wish { application, part, occasion, installed, others, given };
+        let plan = plan(&wish, &bench.machine, &bench.source);
+        let targets: Vec<&str> = plan.items.iter().map(|item| item.target.as_str()).collect();
+        assert_eq!(targets, expect);
+    }
+}
+
+#[test]
+fn settings_that_are_always_distributed_come_last_at_a_launch() {
+    let setting = |name: &str, distribute_always| IniSetting {
+        section: text("S"),
+        name: text(name),
+        data: Some(text("x")),
+        rule: IniRule::CreateAlways,
+        handling: Handling { distribute_always, track_per_user: false },
+    };
+    let settings = vec![setting("a", true), setting("b", false), setting("c", true)];
+    let ini = vec![IniFile { path: text("/etc/a.ini"), settings }];
+    let mut viewer = application(Items { ini, ..Items::default() });
+    let bench = Bench::new(Family::Linux);
+    let names = |viewer: &Application, occasion| -> String {
+        let plan = bench.plan_for(viewer, occasion);
+        plan.items.iter().filter_map(|item| item.target.chars().last()).collect()
+    };
+    assert_eq!(names(&viewer, Occasion::Distribute), "abc");
+    assert_eq!(names(&viewer, Occasion::Again), "ac");
+    viewer.options.distribute_always = true;
+    assert_eq!(names(&viewer, Occasion::Again), "bac");
+}
+
+#[test]
+fn a_later_version_answers_for_what_the_earlier_ones_did() {
+    let mut bench = Bench::new(Family::Linux);
+    bench.source.put("a", Entry::file("one"));
+    bench.machine.put("/t/a", Entry::file("first")).put("/t/b", Entry::file("first"));
+    let item = |target| copy("%SOURCE_PATH%/a", target, FileRule::Always);
+    bench.distribute(&files(vec![item("/t/a"), item("/t/b")]));
+    bench.source.put("a", Entry::file("two"));
+    bench.distribute(&files(vec![item("/t/a")]));
+    assert_eq!(bench.machine.bytes("/t/a"), b"two");
+    let (record, how) = (bench.installed.clone().unwrap(), Uninstall::default());
+    let leave = Leave { record: &record, others: &[], how: &how, given: &bench.given };
+    let back = uninstall(&leave, &bench.machine);
+    bench.machine.apply(&back.changes, &bench.source);
+    assert_eq!(bench.machine.bytes("/t/a"), b"first");
+    assert_eq!(bench.machine.bytes("/t/b"), b"first");
+}
