@@ -12,6 +12,12 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
+/// Now as the clocks of this machine's place show it.
+pub(crate) fn civil_now() -> jiff::civil::DateTime {
+    let instant = jiff::Timestamp::from_millisecond(now().as_millis()).unwrap_or_default();
+    instant.to_zoned(jiff::tz::TimeZone::system()).datetime()
+}
+
 /// The system gives no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gives no random bytes: {0}")]

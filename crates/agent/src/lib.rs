@@ -10,6 +10,7 @@
 //! An agent that is stopped ends as if it had died, only faster: commands in progress are ended
 //! with it, and the next start reports them as `interrupted`.
 
+pub mod application;
 mod asking;
 mod backoff;
 mod catch_up;

@@ -8,6 +8,7 @@ use machine::power::{Power, system_power};
 use tokio::sync::{mpsc, watch};
 use travel::Me;
 
+use crate::application::{self, Place, Recovered};
 use crate::asking::Asker;
 use crate::config::{Config, ConfigError};
 use crate::dial::{Dialer, Way};
@@ -76,6 +77,7 @@ pub async fn run(
     let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
     let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
+    recover_applications(Place::of_agent(&folder, root.as_deref())).await;
     let config = options.config;
     config.check()?;
     let listeners = listen::bind(&config.listen).await.map_err(RunError::listen)?;
@@ -133,6 +135,25 @@ pub async fn run(
     logs.unlinked();
     tracing::info!("stopped");
     Ok(ending)
+}
+
+/// Applications whose changes were cut off with the agent or its machine. What cannot be put right
+/// now is tried again before the next change.
+async fn recover_applications(place: Place) {
+    if !place.folder().exists() {
+        return;
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let recover = move || -> Result<Option<Recovered>, application::OpenError> {
+        let mut tell = |event| tracing::info!("applications: {event:?}");
+        Ok(application::Driver::open(place, runtime)?.recover(&mut tell)?)
+    };
+    match tokio::task::spawn_blocking(recover).await {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(recovered))) => tracing::warn!("applications: cut off: {recovered:?}"),
+        Ok(Err(error)) => tracing::error!("applications: {error}"),
+        Err(error) => tracing::error!("applications: {error}"),
+    }
 }
 
 /// The counter of connections, and the number of this start.

@@ -84,7 +84,8 @@ impl Thing {
         }
     }
 
-    fn prior_mut(&mut self) -> Option<&mut Prior> {
+    /// What a file was before, in things that are files.
+    pub fn prior_mut(&mut self) -> Option<&mut Prior> {
         match self {
             Self::File { prior, .. }
             | Self::Removed { prior, .. }

@@ -57,6 +57,23 @@ pub struct Ground {
     /// How long to wait for a file that another program holds (Windows).
     pub patience: Duration,
     pub after_death: AfterDeath,
+    /// Whose new files and folders are (Linux); whoever makes them when none.
+    pub owner: Option<Owner>,
+}
+
+/// A user by their numbers, and what is theirs: all below their home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub user: u32,
+    pub group: u32,
+    /// As paths of changes are written.
+    pub home: String,
+}
+
+impl Owner {
+    fn has(&self, path: &str) -> bool {
+        Path::new(path).starts_with(&self.home)
+    }
 }
 
 /// What [`recover`] does with a transaction that was cut off while it was applied.

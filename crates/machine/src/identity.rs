@@ -61,6 +61,11 @@ pub enum IdentityError {
     Call { user: String, source: io::Error },
 }
 
+/// Whether this program may change the whole machine: as root, or as the system of Windows.
+pub fn is_system() -> bool {
+    system::is_system()
+}
+
 fn in_words(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(" ({why})") }
 }

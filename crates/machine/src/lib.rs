@@ -9,6 +9,7 @@ pub mod account;
 mod ask;
 pub mod change;
 mod decode;
+mod ending;
 mod facts;
 mod files;
 mod filter;
@@ -27,6 +28,7 @@ mod worker;
 
 pub use ask::{Answer, Question, ask};
 pub use decode::decode_output;
+pub use ending::{EndError, ServiceEnd, end_processes, stop_service};
 pub use facts::{Network, boot_id, disk_free, facts, networks};
 pub use files::{
     Counts, FileError, FilePlan, Operation, Options, PlanBytesError, Transfer, put_in_place,

@@ -25,6 +25,8 @@ use crate::identity::Identity;
 #[cfg(windows)]
 pub(crate) use system::STARTING;
 pub use system::end_marked;
+#[cfg(target_os = "linux")]
+pub(crate) use system::{Stat, ancestors, processes, read_stat, signal};
 
 /// The environment variable that marks whatever an execution starts.
 pub(crate) const MARK: &str = "DESKHAND_EFFECT";

@@ -31,7 +31,7 @@ pub use source::FolderSource;
 
 /// Contents that were hashed before, by the path they were found at. What it answers must be of a
 /// file with exactly this meta.
-pub trait Digests {
+pub trait Digests: Sync {
     fn get(&self, path: &str, meta: &Meta) -> Option<Digest>;
 
     /// `meta` was looked at before the file was read, and again after.

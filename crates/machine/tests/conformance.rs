@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test that cannot set its scene up fails there.
 
 mod changes;
+mod endings;
 mod executions;
 mod facts;
 mod file_operations;

@@ -1,23 +1,33 @@
-//! `deskhand app`: application files.
+//! `deskhand app`: application files, and applications on this machine.
 
+mod apply;
+mod course;
 mod exchange;
 mod find;
 mod fleet;
+mod here;
 mod items;
+mod list;
 mod new;
+mod plan;
 mod show;
+mod shown;
+mod telling;
+mod uninstall;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use application::Application;
 use clap::Subcommand;
 use format::ParsedApplication;
+use tokio_util::sync::CancellationToken;
 
 use super::workflow;
-use crate::output;
 use crate::trouble::Trouble;
+use crate::{interrupt, output};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -56,6 +66,16 @@ enum Action {
     Export(exchange::ExportArgs),
     /// Print the JSON Schema for editors
     Schema,
+    /// What distributing an application on this machine would do, item by item
+    Plan(plan::Args),
+    /// Distribute an application on this machine, whole or not at all
+    Apply(apply::Args),
+    /// What differs from what was distributed here, and putting it right
+    Verify(verify::Args),
+    /// Bring back what was here before an application
+    Uninstall(uninstall::Args),
+    /// Applications that are on this machine
+    List(list::Args),
 }
 
 pub async fn run(args: Args) -> Result<ExitCode> {
@@ -74,7 +94,26 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             output::text(&format::application_schema())?;
             Ok(super::DONE)
         }
+        Action::Plan(args) => here(move |_| plan::run(&args)).await,
+        Action::Apply(args) => here(move |cancel| apply::run(&args, cancel)).await,
+        Action::Verify(args) => here(move |cancel| verify::run(&args, cancel)).await,
+        Action::Uninstall(args) => here(move |cancel| uninstall::run(&args, cancel)).await,
+        Action::List(args) => here(move |_| list::run(&args)).await,
     }
+}
+
+/// Work on this machine's files blocks; Ctrl-C asks it to undo what it has begun.
+async fn here(
+    work: impl FnOnce(&CancellationToken) -> Result<ExitCode> + Send + 'static,
+) -> Result<ExitCode> {
+    let cancel = CancellationToken::new();
+    let given = cancel.clone();
+    let mut working = tokio::task::spawn_blocking(move || work(&given));
+    tokio::select! {
+        done = &mut working => return done.context("the work broke off")?,
+        () = interrupt::asked() => cancel.cancel(),
+    }
+    working.await.context("the work broke off")?
 }
 
 fn check(files: &[PathBuf], json: bool) -> Result<ExitCode> {

@@ -5,6 +5,7 @@
 mod alone;
 mod answers;
 mod app;
+mod applications;
 mod guide;
 mod local;
 mod scripts;

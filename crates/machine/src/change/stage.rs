@@ -13,7 +13,7 @@ use model::Digest;
 use super::journal::{Act, Built, Journal, Prior, PriorKind, Staged};
 use super::kept::digest_of;
 use super::reach::{Held, Reach, look, real, split};
-use super::{ChangeError, Ground, Supplied, Supply, attributes};
+use super::{ChangeError, Ground, Owner, Supplied, Supply, attributes};
 use crate::files::FileError;
 
 /// Up to so many files are made durable one by one; more at once.
@@ -64,7 +64,7 @@ pub(super) fn stage(
             (Built::File, Some(Change::WriteFile { content, meta, .. })) => {
                 jobs.push(Job { step, part, replaces, content, meta: *meta });
             }
-            _ => inodes[step] = build_folder(&mut reach, part)?,
+            _ => inodes[step] = build_folder(&mut reach, part, ground.owner.as_ref())?,
         }
     }
     let yard = Yard { ground, supply, sync_each: jobs.len() <= SYNCED_EACH_MAX };
@@ -87,9 +87,16 @@ fn disk_of<'a>(jobs: &[Job<'a>]) -> &'a str {
     jobs.first().map_or("", |job| job.part)
 }
 
-fn build_folder(reach: &mut Reach<'_>, part: &str) -> Result<u64, ChangeError> {
+fn build_folder(
+    reach: &mut Reach<'_>,
+    part: &str,
+    owner: Option<&Owner>,
+) -> Result<u64, ChangeError> {
     let made = reach.hold(part).and_then(|held| {
         held.folder.create_folder(&held.name)?;
+        if let Some(owner) = owner.filter(|owner| owner.has(part)) {
+            attributes::give_folder(&held, owner.user, owner.group)?;
+        }
         inode(&held)
     });
     Ok(made.map_err(|error| FileError::of(error, Path::new(part), "create the folder"))?)
@@ -186,6 +193,8 @@ impl Yard<'_> {
             let old = reach.hold(path).and_then(|held| held.folder.read(&held.name));
             let old = old.map_err(|error| FileError::of(error, Path::new(path), "read"))?;
             attributes::keep_rights(&old, &file, held).map_err(failed)?;
+        } else if let Some(owner) = self.ground.owner.as_ref().filter(|one| one.has(job.part)) {
+            attributes::give(&file, owner.user, owner.group).map_err(failed)?;
         }
         let finish = || {
             if let Some(mtime_ns) = job.meta.mtime_ns {

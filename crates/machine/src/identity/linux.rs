@@ -44,6 +44,10 @@ pub fn users_logged_on() -> std::io::Result<Vec<String>> {
     Ok(users)
 }
 
+pub(super) fn is_system() -> bool {
+    geteuid().is_root()
+}
+
 pub(super) fn logged_on() -> Result<Identity, IdentityError> {
     let Session { user, display } = sessions::active()
         .map_err(|source| IdentityError::Sessions { source })?
@@ -80,6 +84,10 @@ pub(super) fn resolve(
 impl Identity {
     pub fn user(&self) -> &str {
         &self.account.name
+    }
+
+    pub fn uid(&self) -> u32 {
+        self.account.uid
     }
 
     /// Empty for a user of this machine alone.

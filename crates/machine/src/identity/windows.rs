@@ -140,6 +140,10 @@ impl Drop for Profile {
     }
 }
 
+pub(super) fn is_system() -> bool {
+    own_sid().is_ok_and(|sid| sid == "S-1-5-18")
+}
+
 pub(super) fn logged_on() -> Result<Identity, IdentityError> {
     let failed = |source| IdentityError::Sessions { source };
     for session in sessions().map_err(failed)? {

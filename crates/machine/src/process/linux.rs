@@ -215,13 +215,13 @@ struct Tree {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Stat {
-    pid: i32,
-    parent: i32,
-    group: i32,
-    session: i32,
-    started: u64,
-    ended: bool,
+pub(crate) struct Stat {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    pub(crate) started: u64,
+    pub(crate) ended: bool,
 }
 
 impl Tree {
@@ -298,7 +298,7 @@ impl Tree {
     }
 }
 
-fn signal(process: &Stat, signal: Signal) {
+pub(crate) fn signal(process: &Stat, signal: Signal) {
     let same = read_stat(process.pid).is_some_and(|now| now.started == process.started);
     if same && let Some(pid) = Pid::from_raw(process.pid) {
         // It may have ended by itself, or be somebody else's.
@@ -307,7 +307,7 @@ fn signal(process: &Stat, signal: Signal) {
 }
 
 /// The agent and everything above it.
-fn ancestors(all: &BTreeMap<i32, Stat>) -> BTreeSet<i32> {
+pub(crate) fn ancestors(all: &BTreeMap<i32, Stat>) -> BTreeSet<i32> {
     let mut spared = BTreeSet::from([1]);
     let mut pid = i32::try_from(std::process::id()).unwrap_or(1);
     while pid > 0 && spared.insert(pid) {
@@ -316,7 +316,7 @@ fn ancestors(all: &BTreeMap<i32, Stat>) -> BTreeSet<i32> {
     spared
 }
 
-fn processes() -> BTreeMap<i32, Stat> {
+pub(crate) fn processes() -> BTreeMap<i32, Stat> {
     let Ok(folder) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
     folder
         .flatten()
@@ -327,7 +327,7 @@ fn processes() -> BTreeMap<i32, Stat> {
 }
 
 /// `/proc/PID/stat`; the name in it may contain anything, so fields count from the last `)`.
-fn read_stat(pid: i32) -> Option<Stat> {
+pub(crate) fn read_stat(pid: i32) -> Option<Stat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();

@@ -129,7 +129,7 @@ pub(super) fn read_part(spot: &Spot, offset: u64, length: usize) -> io::Result<V
 }
 
 /// A regular file; a link is not followed.
-fn open(spot: &Spot) -> io::Result<File> {
+pub(super) fn open(spot: &Spot) -> io::Result<File> {
     let (folder, name) = open_parent(spot)?;
     folder.read(&name)
 }

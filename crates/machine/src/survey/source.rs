@@ -1,11 +1,13 @@
 //! A folder that an application draws from: beside its file, or unpacked from the depot.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use application::{Node, Source, SurveyError};
 use model::Digest;
 
 use super::{Digests, node};
+use crate::change::{Supplied, Supply};
 use crate::spot::Spot;
 
 /// Paths below it have `/` between their names and cannot leave it; links in it are not followed.
@@ -41,6 +43,13 @@ impl<'a> FolderSource<'a> {
     /// Folders on the way that are links do not count as folders.
     fn is_within(&self, spot: &Spot) -> bool {
         spot.parent().is_none_or(|(parent, _)| parent.open().is_ok())
+    }
+}
+
+impl Supply for FolderSource<'_> {
+    fn open(&self, path: &str, _digest: &Digest) -> io::Result<Supplied> {
+        let spot = self.spot(path).map_err(io::Error::other)?;
+        node::open(&spot).map(Supplied::File)
     }
 }
 

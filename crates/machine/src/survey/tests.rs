@@ -1,7 +1,7 @@
 //! On files below a folder that stands for the root, on every system.
 
-use std::cell::RefCell;
 use std::fs;
+use std::sync::Mutex;
 
 use application::{Node, Source, Survey};
 
@@ -59,17 +59,17 @@ fn links_are_told_and_not_followed() {
 
 #[derive(Default)]
 struct Noted {
-    known: RefCell<Vec<(String, Meta, Digest)>>,
+    known: Mutex<Vec<(String, Meta, Digest)>>,
 }
 
 impl Digests for Noted {
     fn get(&self, path: &str, meta: &Meta) -> Option<Digest> {
-        let known = self.known.borrow();
+        let known = self.known.lock().unwrap();
         known.iter().find(|(at, of, _)| at == path && of == meta).map(|(.., digest)| *digest)
     }
 
     fn put(&self, path: &str, meta: &Meta, digest: Digest) {
-        self.known.borrow_mut().push((path.to_owned(), *meta, digest));
+        self.known.lock().unwrap().push((path.to_owned(), *meta, digest));
     }
 }
 
@@ -80,9 +80,9 @@ fn what_was_hashed_is_remembered() {
     let survey = SystemSurvey::open(Some(root.path()), None, &noted).unwrap();
     let expect = Digest::from_bytes(*blake3::hash(b"hello").as_bytes());
     assert_eq!(survey.digest(&path("opt/b.txt")).unwrap(), expect);
-    assert_eq!(noted.known.borrow().len(), 1);
+    assert_eq!(noted.known.lock().unwrap().len(), 1);
     assert_eq!(survey.digest(&path("opt/b.txt")).unwrap(), expect);
-    assert_eq!(noted.known.borrow().len(), 1);
+    assert_eq!(noted.known.lock().unwrap().len(), 1);
     let missing = survey.digest(&path("opt/none")).unwrap_err();
     assert!(missing.to_string().contains("none"), "{missing}");
 }

@@ -52,6 +52,7 @@ impl Scene {
             kept: KeptStore::open(&self.base.join("kept"), 1 << 30).unwrap(),
             patience: Duration::from_millis(200),
             after_death: machine::change::AfterDeath::Undo,
+            owner: None,
         }
     }
 

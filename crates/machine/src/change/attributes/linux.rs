@@ -137,6 +137,13 @@ pub(in super::super) fn give(file: &File, owner: u32, group: u32) -> io::Result<
     std::os::unix::fs::fchown(file, Some(owner), Some(group))
 }
 
+pub(in super::super) fn give_folder(held: &Held, owner: u32, group: u32) -> io::Result<()> {
+    let (folder, name) = (held.folder.as_fd(), held.name.as_os_str());
+    let (owner, group) = (Uid::from_raw(owner), Gid::from_raw(group));
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    Ok(rustix::fs::chownat(folder, name, Some(owner), Some(group), flags)?)
+}
+
 /// Makes `to` share the bytes of `from`; not where the file system cannot.
 pub(in super::super) fn share(from: &File, to: &File) -> bool {
     rustix::fs::ioctl_ficlone(to, from).is_ok()

@@ -181,6 +181,11 @@ pub(in super::super) fn give(_: &File, _owner: u32, _group: u32) -> io::Result<(
     Ok(())
 }
 
+/// What is made in a user's folder has that folder's rights.
+pub(in super::super) fn give_folder(_: &Held, _owner: u32, _group: u32) -> io::Result<()> {
+    Ok(())
+}
+
 /// Only some file systems can, by a call that needs room set aside before: not worth it here.
 pub(in super::super) fn share(_: &File, _: &File) -> bool {
     false

@@ -1,0 +1,223 @@
+//! Applications on this machine with the real program on real files, below a root.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{Came, came, command};
+
+const DOCUMENT: &str = r#"
+application: Viewer
+id: 01890a5d-ac96-774b-bcce-b302099a8057
+version: 1
+source: source
+target: /opt/viewer
+files:
+  - { copy: "%SOURCE_PATH%/*.txt", to: "%TARGET_PATH%" }
+  - { create_folder: "%TARGET_PATH%/data" }
+ini:
+  - file: /etc/viewer.ini
+    sections:
+      - { section: Main, values: [ { name: Color, data: blue }, { name: Size, data: "5" } ] }
+text:
+  - { file: /etc/motd, changes: [ { append: "Welcome to the viewer" } ] }
+"#;
+
+/// A machine of files, and an application beside it.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["root/etc", "root/opt", "root/var/lib", "source"] {
+            fs::create_dir_all(scene.path(folder)).unwrap();
+        }
+        fs::write(scene.path("root/etc/motd"), "Old words\n").unwrap();
+        fs::write(scene.path("root/etc/viewer.ini"), "[Main]\r\n; mine\r\nColor=red\r\n").unwrap();
+        fs::write(scene.path("source/a.txt"), "a of version 1").unwrap();
+        fs::write(scene.path("source/b.txt"), "b of version 1").unwrap();
+        scene.document(DOCUMENT);
+        scene
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    fn document(&self, text: &str) {
+        fs::write(self.path("viewer.yaml"), text).unwrap();
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = command(["app"].iter().chain(words));
+        command.arg("--root").arg(self.path("root"));
+        command
+    }
+
+    fn app(&self, words: &[&str]) -> Came {
+        let file = self.path("viewer.yaml");
+        let words: Vec<&str> = words
+            .iter()
+            .map(|word| if *word == "FILE" { file.to_str().unwrap() } else { *word })
+            .collect();
+        came(self.command(&words))
+    }
+
+    /// Everything but the records: path to content.
+    fn tree(&self) -> BTreeMap<String, Option<Vec<u8>>> {
+        let mut all = BTreeMap::new();
+        walk(&self.path("root"), &self.path("root"), &mut all);
+        all.retain(|path, _| !path.starts_with("var/lib/deskhand"));
+        all
+    }
+}
+
+fn walk(root: &Path, folder: &Path, all: &mut BTreeMap<String, Option<Vec<u8>>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            all.insert(name, None);
+            walk(root, &path, all);
+        } else {
+            all.insert(name, Some(fs::read(&path).unwrap()));
+        }
+    }
+}
+
+fn expect(came: &Came, code: i32) -> &Came {
+    assert_eq!(came.code, Some(code), "{}\n{}", came.out, came.err);
+    came
+}
+
+#[test]
+fn an_application_comes_drifts_is_repaired_upgraded_and_goes() {
+    let scene = Scene::new();
+    let before = scene.tree();
+    let plan = scene.app(&["plan", "FILE"]);
+    assert!(expect(&plan, 3).out.contains("red"), "{}", plan.out);
+    assert_eq!(scene.tree(), before, "a plan changes nothing");
+    expect(&scene.app(&["apply", "FILE", "--yes"]), 0);
+    let applied = scene.tree();
+    assert_eq!(applied["opt/viewer/a.txt"].as_deref(), Some(&b"a of version 1"[..]));
+    let ini = "[Main]\r\n; mine\r\nColor=blue\r\nSize=5\r\n";
+    assert_eq!(applied["etc/viewer.ini"].as_deref(), Some(ini.as_bytes()));
+    expect(&scene.app(&["plan", "FILE"]), 0);
+    expect(&scene.app(&["verify"]), 0);
+    // Drift is told and repaired.
+    fs::write(scene.path("root/opt/viewer/a.txt"), "changed by hand").unwrap();
+    fs::remove_file(scene.path("root/opt/viewer/b.txt")).unwrap();
+    let listed: Value = serde_json::from_str(&scene.app(&["list", "--json"]).out).unwrap();
+    assert_eq!((&listed[0]["drift"], &listed[0]["version"]), (&2.into(), &1.into()), "{listed}");
+    expect(&scene.app(&["verify"]), 3);
+    expect(&scene.app(&["verify", "viewer", "--repair"]), 0);
+    assert_eq!(scene.tree(), applied);
+    // A later version brings what is new; an earlier one is left alone.
+    fs::write(scene.path("source/a.txt"), "a of version 2").unwrap();
+    scene.document(&DOCUMENT.replace("version: 1", "version: 2"));
+    expect(&scene.app(&["apply", "FILE", "--yes"]), 0);
+    assert_eq!(scene.tree()["opt/viewer/a.txt"].as_deref(), Some(&b"a of version 2"[..]));
+    scene.document(DOCUMENT);
+    assert!(expect(&scene.app(&["plan", "FILE"]), 0).out.contains("later"));
+    expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
+    assert_eq!(scene.tree(), before, "what was there before comes back");
+    expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 1);
+}
+
+#[test]
+fn a_script_that_fails_undoes_everything() {
+    let scene = Scene::new();
+    let before = scene.tree();
+    let script = "scripts: { after: { run: \"ls $DESKHAND_ROOT/opt/viewer; exit 4\" } }\n";
+    scene.document(&format!("{DOCUMENT}{script}"));
+    let came = scene.app(&["apply", "FILE", "--yes"]);
+    let told = &expect(&came, 1).err;
+    assert!(told.contains("DH-U008") && told.contains("exit code 4"), "{told}");
+    assert!(told.contains("| a.txt") && told.contains("all of it is undone"), "{told}");
+    assert_eq!(scene.tree(), before);
+    assert!(scene.app(&["list"]).err.contains("no application"));
+}
+
+#[test]
+fn nobody_to_ask_is_told() {
+    let scene = Scene::new();
+    let before = scene.tree();
+    let came = scene.app(&["apply", "FILE"]);
+    assert!(expect(&came, 2).err.contains("--yes"), "{}", came.err);
+    assert_eq!(scene.tree(), before);
+}
+
+#[test]
+fn what_is_needed_comes_first_and_goes_last() {
+    let scene = Scene::new();
+    let before = scene.tree();
+    let needed = "application: Runtime\nid: 01890a5d-ac96-774b-bcce-b302099a8058\nversion: 1\n\
+                  files: [ { create_folder: /opt/runtime } ]\n";
+    fs::write(scene.path("runtime.yaml"), needed).unwrap();
+    let needs = "dependencies: [ { application: 01890a5d-ac96-774b-bcce-b302099a8058, \
+                 name: Runtime } ]\n";
+    scene.document(&format!("{DOCUMENT}{needs}"));
+    let came = scene.app(&["plan", "FILE"]);
+    assert!(expect(&came, 1).err.contains("`Runtime`"), "{}", came.err);
+    let runtime = scene.path("runtime.yaml");
+    let runtime = runtime.to_str().unwrap();
+    expect(&scene.app(&["apply", "FILE", "--with", runtime, "--yes"]), 0);
+    assert!(scene.path("root/opt/runtime").is_dir());
+    expect(&scene.app(&["uninstall", "Runtime", "--yes"]), 1);
+    expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
+    assert_eq!(scene.tree(), before, "nobody needs it any more");
+}
+
+#[cfg(unix)]
+#[test]
+fn killed_at_any_instant_it_is_as_before_or_as_after() {
+    let scene = Scene::new();
+    for at in 0..300 {
+        fs::write(scene.path(&format!("source/more-{at}.txt")), format!("{at}").repeat(999))
+            .unwrap();
+    }
+    let before = scene.tree();
+    let began = Instant::now();
+    expect(&scene.app(&["apply", "FILE", "--yes"]), 0);
+    let took = began.elapsed();
+    let after = scene.tree();
+    expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
+    let (mut undone, mut done) = (0, 0);
+    for part in 1..=12u32 {
+        let file = scene.path("viewer.yaml");
+        let mut command = scene.command(&["apply", file.to_str().unwrap(), "--yes"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for(&mut child, took * part / 12);
+        let _ = child.kill();
+        child.wait().unwrap();
+        // Any command that may change something puts it right.
+        let came = scene.app(&["verify", "--repair"]);
+        assert_eq!(came.code, Some(0), "{}", came.err);
+        let now = scene.tree();
+        if now == before {
+            undone += 1;
+        } else {
+            assert!(now == after, "part {part}: {}", came.err);
+            done += 1;
+            expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
+        }
+    }
+    assert_eq!(scene.tree(), before);
+    assert!(undone > 0, "{undone} undone, {done} done");
+}
+
+/// Until then, or until it has ended.
+#[cfg(unix)]
+fn wait_for(child: &mut std::process::Child, time: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < time && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,357 @@
+//! Packages that the system's own installer brings: MSI, deb, rpm (AP-01).
+//!
+//! An installer keeps its own records and its own idea of undoing. A package that was not here
+//! before is removed again when something fails; one that was here in another version stays in the
+//! new one, and that is told.
+
+mod ask;
+mod lines;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use application::macros::{MacroError, Macros};
+use application::{Application, Kind, PackageSystem, Text};
+use machine::{Command, ExecuteSpec, Identity, Stream, Visibility, Waiting};
+
+use super::carry_out::Hands;
+use super::driver::Driver;
+use super::event::{Event, Phase};
+use super::provide::Provide;
+use super::records::{Installer, Package, Record};
+use super::script::{self, ScriptError};
+
+/// Installers may download, and wait for one another.
+const TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    #[error("{what} is for {}, and this is {}", .family, std::env::consts::OS)]
+    OtherSystem { what: &'static str, family: &'static str },
+    #[error("this machine has no installer for packages: neither `dpkg` nor `rpm` is here")]
+    NoInstaller,
+    #[error("below another root only packages from files can be installed; `{name}` names no file")]
+    NeedsFile { name: String },
+    #[error("below another root no MSI package can be installed")]
+    NeedsMachine,
+    #[error("`{name}` cannot be asked about: {why}")]
+    Ask { name: String, why: String },
+    #[error("a macro of the package stands for nothing")]
+    Macro(#[from] MacroError),
+    #[error("the package's file `{file}` is not in the source")]
+    NoFile { file: String },
+    #[error("the package's file `{file}` is of no use: {why}")]
+    File { file: String, why: String },
+    #[error("`{name}` cannot be {what}")]
+    Run { name: String, what: &'static str, source: ScriptError },
+    #[error("`{name}` cannot be {what}: {why} (exit code {code})")]
+    Refused { name: String, what: &'static str, why: &'static str, code: u32 },
+}
+
+/// What becomes of one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageStep {
+    pub installer: Installer,
+    /// A package's name, or a product code.
+    pub name: String,
+    /// The version that is here.
+    pub here: Option<String>,
+    pub act: Act,
+    root: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// It is here, in that version or a later one, or has gone already.
+    InPlace,
+    /// It was here before the application, so it stays.
+    Stays,
+    Install {
+        line: Vec<String>,
+    },
+    Remove {
+        line: Vec<String>,
+    },
+}
+
+impl PackageStep {
+    pub fn is_in_place(&self) -> bool {
+        matches!(self.act, Act::InPlace | Act::Stays)
+    }
+
+    /// What is on record once it has been carried out.
+    pub(super) fn installs(&self) -> Option<Package> {
+        let is_installed = matches!(self.act, Act::Install { .. });
+        let of_record =
+            |was_there| Package { installer: self.installer, name: self.name.clone(), was_there };
+        is_installed.then(|| of_record(self.here.is_some()))
+    }
+
+    /// Answers why a restart is needed.
+    pub(super) async fn carry_out(
+        &self,
+        identity: Option<&Identity>,
+        hands: &mut Hands<'_>,
+    ) -> Result<Option<String>, PackageError> {
+        match &self.act {
+            Act::InPlace | Act::Stays => Ok(None),
+            Act::Install { line } => self.run(line, "installed", identity, hands).await,
+            Act::Remove { line } => self.run(line, "removed", identity, hands).await,
+        }
+    }
+
+    /// Takes an installation back; what was removed or replaced stays so.
+    pub(super) async fn undo(&self, hands: &mut Hands<'_>) -> Result<(), PackageError> {
+        match (&self.act, &self.here) {
+            (Act::InPlace | Act::Stays, _) => Ok(()),
+            (Act::Install { .. }, None) => {
+                let package = Package {
+                    installer: self.installer,
+                    name: self.name.clone(),
+                    was_there: false,
+                };
+                take_back(&package, self.root.as_deref(), hands).await
+            }
+            (Act::Install { .. }, Some(before)) => {
+                let name = &self.name;
+                let note = format!("`{name}` stays: version {before} cannot be brought back");
+                (hands.tell)(Event::Note(note));
+                Ok(())
+            }
+            (Act::Remove { .. }, _) => {
+                (hands.tell)(Event::Note(format!("`{}` is not brought back", self.name)));
+                Ok(())
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        line: &[String],
+        what: &'static str,
+        identity: Option<&Identity>,
+        hands: &mut Hands<'_>,
+    ) -> Result<Option<String>, PackageError> {
+        let (name, installer) = (self.name.clone(), self.installer);
+        let spec = spec(line.to_vec(), TIMEOUT);
+        let tell = &mut *hands.tell;
+        let mut output = |stream: Stream, bytes: &[u8]| {
+            tell(Event::Output { phase: Phase::Packages, stream, bytes: bytes.to_vec() });
+        };
+        let ran = script::execute(&spec, identity, hands.cancel, &mut output).await;
+        let code = match ran {
+            Ok(code) => code,
+            Err(ScriptError::Exit { code, .. }) if installer == Installer::Msi => code,
+            Err(source) => return Err(PackageError::Run { name, what, source }),
+        };
+        if installer != Installer::Msi {
+            return Ok(None);
+        }
+        match lines::msi_end(code) {
+            lines::MsiEnd::Done => Ok(None),
+            lines::MsiEnd::Restart => Ok(Some(format!("`{name}` (Windows Installer)"))),
+            lines::MsiEnd::Gone if what == "removed" => Ok(None),
+            lines::MsiEnd::Gone => {
+                let why = "it is not installed";
+                Err(PackageError::Refused { name, what, why, code })
+            }
+            lines::MsiEnd::Failed(why) => Err(PackageError::Refused { name, what, why, code }),
+        }
+    }
+}
+
+/// Removes a package that was installed and not here before.
+pub(super) async fn take_back(
+    package: &Package,
+    root: Option<&Path>,
+    hands: &mut Hands<'_>,
+) -> Result<(), PackageError> {
+    if package.was_there || ask::version(package.installer, &package.name, root).await?.is_none() {
+        return Ok(());
+    }
+    let line = lines::remove(package.installer, &package.name, root);
+    let step = PackageStep {
+        installer: package.installer,
+        name: package.name.clone(),
+        here: None,
+        act: Act::Remove { line },
+        root: root.map(Path::to_owned),
+    };
+    step.carry_out(None, hands).await.map(drop)
+}
+
+/// What has to be done so that an application's packages are here.
+pub(super) fn plan(
+    driver: &Driver,
+    application: &Application,
+    source: &dyn Provide,
+    macros: &Macros<'_>,
+) -> Result<Vec<PackageStep>, PackageError> {
+    let planning = Planning { driver, source, macros };
+    match &application.kind {
+        Kind::Msi(msi) => Ok(vec![planning.msi(msi)?]),
+        Kind::Packages(wanted) => {
+            let installer = planning.installer(wanted.system)?;
+            wanted.packages.iter().map(|one| planning.package(installer, one)).collect()
+        }
+        Kind::Simple | Kind::Web { .. } | Kind::TerminalServer(_) => Ok(Vec::new()),
+    }
+}
+
+struct Planning<'p> {
+    driver: &'p Driver,
+    source: &'p dyn Provide,
+    macros: &'p Macros<'p>,
+}
+
+impl Planning<'_> {
+    fn root(&self) -> Option<&Path> {
+        self.driver.place.root()
+    }
+
+    fn installer(&self, system: PackageSystem) -> Result<Installer, PackageError> {
+        if cfg!(windows) {
+            let what = "a package of a Linux distribution";
+            return Err(PackageError::OtherSystem { what, family: "Linux" });
+        }
+        match system {
+            PackageSystem::Deb => Ok(Installer::Deb),
+            PackageSystem::Rpm => Ok(Installer::Rpm),
+            PackageSystem::Any => ask::installer(self.root()).ok_or(PackageError::NoInstaller),
+        }
+    }
+
+    fn package(
+        &self,
+        installer: Installer,
+        wanted: &application::Package,
+    ) -> Result<PackageStep, PackageError> {
+        let (name, root) = (&wanted.name, self.root());
+        let runtime = &self.driver.runtime;
+        let here = runtime.block_on(ask::version(installer, name, root))?;
+        let is_enough = match (&here, &wanted.version) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(here), Some(least)) => {
+                runtime.block_on(ask::is_at_least(installer, here, least))?
+            }
+        };
+        let act = if is_enough {
+            Act::InPlace
+        } else {
+            let file = wanted.file.as_ref().map(|file| self.file(file)).transpose()?;
+            if root.is_some() && file.is_none() {
+                return Err(PackageError::NeedsFile { name: name.clone() });
+            }
+            let tools = ask::tools();
+            let version = wanted.version.as_deref();
+            Act::Install { line: lines::install(installer, tools, (name, version, file), root) }
+        };
+        Ok(PackageStep { installer, name: name.clone(), here, act, root: root.map(Path::to_owned) })
+    }
+
+    fn msi(&self, msi: &application::Msi) -> Result<PackageStep, PackageError> {
+        if !cfg!(windows) {
+            let what = "a package of the Windows Installer";
+            return Err(PackageError::OtherSystem { what, family: "Windows" });
+        }
+        if self.root().is_some() {
+            return Err(PackageError::NeedsMachine);
+        }
+        let file = self.file(&msi.file)?;
+        let product = self.product(msi, &file)?;
+        let installer = Installer::Msi;
+        let here = self.driver.runtime.block_on(ask::version(installer, &product, None))?;
+        let act = if here.is_some() {
+            Act::InPlace
+        } else {
+            let transforms: Result<Vec<PathBuf>, _> =
+                msi.transforms.iter().map(|transform| self.file(transform)).collect();
+            let properties: Result<Vec<(String, String)>, MacroError> = msi
+                .properties
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), self.macros.expand(value)?)))
+                .collect();
+            let arguments = msi.arguments.as_ref().map(|text| self.macros.expand(text));
+            let arguments = arguments.transpose()?;
+            let (transforms, properties) = (transforms?, properties?);
+            let line = lines::msi_install(&file, &transforms, &properties, arguments.as_deref());
+            Act::Install { line }
+        };
+        Ok(PackageStep { installer, name: product, here, act, root: None })
+    }
+
+    fn product(&self, msi: &application::Msi, file: &Path) -> Result<String, PackageError> {
+        match &msi.product_code {
+            Some(code) => Ok(code.clone()),
+            None => ask::product_code(file)
+                .map_err(|why| PackageError::File { file: file.display().to_string(), why }),
+        }
+    }
+
+    /// Where the installer finds it: below the source, or wherever an absolute path leads.
+    fn file(&self, file: &Text) -> Result<PathBuf, PackageError> {
+        let text = self.macros.expand(file)?;
+        let path = PathBuf::from(&text);
+        let path = if path.is_absolute() {
+            path
+        } else {
+            let missing = || PackageError::NoFile { file: text.clone() };
+            let folder = self.source.folder().ok_or_else(missing)?;
+            folder.join(text.replace('\\', "/"))
+        };
+        if path.is_file() { Ok(path) } else { Err(PackageError::NoFile { file: text }) }
+    }
+}
+
+/// What has to be done so that an application's packages go; those that were here before stay.
+pub(super) fn removal(
+    driver: &Driver,
+    record: &Record,
+    application: &Application,
+    macros: &Macros<'_>,
+) -> Result<Vec<PackageStep>, PackageError> {
+    let root = driver.place.root();
+    let mut steps = Vec::new();
+    for package in record.packages.iter().rev() {
+        let (installer, name) = (package.installer, &package.name);
+        let here = driver.runtime.block_on(ask::version(installer, name, root))?;
+        let arguments = match &application.kind {
+            Kind::Msi(msi) => msi.uninstall_arguments.as_ref(),
+            _ => None,
+        };
+        let act = match &here {
+            None => Act::InPlace,
+            Some(_) if package.was_there => Act::Stays,
+            Some(_) => {
+                let arguments = arguments.map(|text| macros.expand(text)).transpose()?;
+                let line = match (installer, arguments) {
+                    (Installer::Msi, Some(arguments)) => {
+                        lines::msi_remove(name, arguments.as_str())
+                    }
+                    _ => lines::remove(installer, name, root),
+                };
+                Act::Remove { line }
+            }
+        };
+        let root = root.map(Path::to_owned);
+        steps.push(PackageStep { installer, name: name.clone(), here, act, root });
+    }
+    Ok(steps)
+}
+
+/// A program that asks nobody and speaks English.
+fn spec(line: Vec<String>, timeout: Duration) -> ExecuteSpec {
+    let environment = [("DEBIAN_FRONTEND", "noninteractive"), ("LC_ALL", "C")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ExecuteSpec {
+        command: Command::List(line),
+        folder: None,
+        environment: BTreeMap::from(environment),
+        visibility: Visibility::Hidden,
+        waiting: Waiting::ForTheEnd,
+        timeout: Some(timeout),
+        effect: String::new(),
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the records of a machine's applications lie.
+//!
+//! ```text
+//! lock            held while something is changed
+//! records/        one file for each application and part
+//! doing           what is being done; there only meanwhile
+//! change/         the transaction under way
+//! kept/           what applications replaced, by its hash
+//! digests         hashes of files that have not changed
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::state::StateFolder;
+
+/// A machine, or the folder that stands for one, and where its records are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    folder: PathBuf,
+    root: Option<PathBuf>,
+}
+
+impl Place {
+    /// Of this machine, or of the one below `root`, in `folder` or where they are usually: with
+    /// the agent's state, or in the home of a user who is not the system.
+    pub fn of(root: Option<&Path>, folder: Option<&Path>) -> io::Result<Self> {
+        let root = root.map(std::path::absolute).transpose()?;
+        let folder = match (folder, &root) {
+            (Some(folder), _) => std::path::absolute(folder)?,
+            (None, Some(root)) => below(root)?,
+            (None, None) => own(),
+        };
+        Ok(Self { folder, root })
+    }
+
+    /// Of the machine that an agent acts on, with the agent's own state.
+    pub fn of_agent(state: &StateFolder, root: Option<&Path>) -> Self {
+        Self { folder: state.file("applications"), root: root.map(Path::to_owned) }
+    }
+
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.folder.join("lock")
+    }
+
+    pub(super) fn records(&self) -> PathBuf {
+        self.folder.join("records")
+    }
+
+    pub(super) fn doing(&self) -> PathBuf {
+        self.folder.join("doing")
+    }
+
+    pub(super) fn change(&self) -> PathBuf {
+        self.folder.join("change")
+    }
+
+    pub(super) fn kept(&self) -> PathBuf {
+        self.folder.join("kept")
+    }
+
+    pub(super) fn digests(&self) -> PathBuf {
+        self.folder.join("digests")
+    }
+}
+
+/// The agent's state as it would be on the machine below the root.
+fn below(root: &Path) -> io::Result<PathBuf> {
+    let state = StateFolder::standard().join("applications");
+    let spot = machine::Spot::absolute(&state.to_string_lossy(), Some(root));
+    spot.map(|spot| spot.path()).map_err(io::Error::other)
+}
+
+/// Whoever may not write where the agent does keeps records of their own.
+fn own() -> PathBuf {
+    let state = StateFolder::standard();
+    if cfg!(windows) || machine::identity::is_system() {
+        return state.join("applications");
+    }
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = named("XDG_STATE_HOME").or_else(|| Some(named("HOME")?.join(".local/state")));
+    base.map_or_else(|| state.join("applications"), |base| base.join("deskhand/applications"))
+}
