@@ -168,6 +168,7 @@ impl Bench {
             kept: KeptStore::open(&self.dir.join("kept"), 8 << 30)?,
             patience: Duration::ZERO,
             after_death: AfterDeath::Undo,
+            owner: None,
         })
     }
 
