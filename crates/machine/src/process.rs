@@ -44,6 +44,9 @@ pub enum Command {
     Shell(String),
     /// Program and arguments; never meets a shell.
     List(Vec<String>),
+    /// A program that takes its arguments apart in a way of its own (Windows): what follows its
+    /// name is handed over as it stands. On Linux the shell takes it apart.
+    Line { program: String, arguments: String },
 }
 
 /// What Windows shows of a program; ignored on Linux.
@@ -140,6 +143,7 @@ impl Command {
             Self::Shell(_) if cfg!(windows) => "cmd.exe",
             Self::Shell(_) => "/bin/sh",
             Self::List(words) => words.first().map_or("", String::as_str),
+            Self::Line { program, .. } => program,
         }
     }
 }
@@ -202,7 +206,12 @@ pub async fn execute_as(
 fn check(spec: &ExecuteSpec) -> Result<(), ExecuteError> {
     match &spec.command {
         Command::Shell(text) if text.contains('\0') => return Err(ExecuteError::Zero),
-        Command::Shell(text) if text.trim().is_empty() => return Err(ExecuteError::Empty),
+        Command::Line { arguments: text, .. } if text.contains('\0') => {
+            return Err(ExecuteError::Zero);
+        }
+        Command::Shell(text) | Command::Line { program: text, .. } if text.trim().is_empty() => {
+            return Err(ExecuteError::Empty);
+        }
         Command::List(words) if words.first().is_none_or(String::is_empty) => {
             return Err(ExecuteError::Empty);
         }

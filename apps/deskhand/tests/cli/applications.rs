@@ -221,3 +221,64 @@ fn wait_for(child: &mut std::process::Child, time: Duration) {
         std::thread::yield_now();
     }
 }
+
+/// A package without scripts, built by Debian's own program.
+#[cfg(target_os = "linux")]
+fn build_deb(scene: &Scene, version: &str) {
+    let tree = scene.path(&format!("deb-{version}"));
+    fs::create_dir_all(tree.join("DEBIAN")).unwrap();
+    fs::create_dir_all(tree.join("usr/share/deskhand-test")).unwrap();
+    let control = format!(
+        "Package: deskhand-test\nVersion: {version}\nArchitecture: all\n\
+         Maintainer: nobody <nobody@example.org>\nDescription: a test\n"
+    );
+    fs::write(tree.join("DEBIAN/control"), control).unwrap();
+    fs::write(tree.join("usr/share/deskhand-test/version"), version).unwrap();
+    let mut build = Command::new("dpkg-deb");
+    build.args(["--root-owner-group", "--build"]).arg(&tree);
+    let built = build.arg(scene.path("source/test.deb")).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn packages_are_installed_kept_up_and_removed() {
+    if !Path::new("/usr/bin/dpkg-deb").exists() || !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: packages need dpkg, and root");
+        return;
+    }
+    let scene = Scene::new();
+    for folder in ["info", "updates", "triggers", "parts"] {
+        fs::create_dir_all(scene.path("root/var/lib/dpkg").join(folder)).unwrap();
+    }
+    for file in ["status", "available"] {
+        fs::write(scene.path("root/var/lib/dpkg").join(file), "").unwrap();
+    }
+    let document = |version: u16, package: &str, more: &str| {
+        scene.document(&format!(
+            "application: Packaged\nid: 01890a5d-ac96-774b-bcce-b302099a8059\n\
+             version: {version}\nsource: source\npackages:\n  system: deb\n  install:\n    \
+             - {{ name: deskhand-test, version: '{package}', file: test.deb }}\n{more}"
+        ));
+    };
+    let installed = scene.path("root/usr/share/deskhand-test/version");
+    build_deb(&scene, "1.2");
+    document(1, "1.2", "scripts: { after: { run: exit 5 } }\n");
+    let came = scene.app(&["apply", "FILE", "--yes"]);
+    expect(&came, 1);
+    assert!(!installed.exists(), "taken back: {}", came.err);
+    document(1, "1.2", "");
+    let plan = scene.app(&["plan", "FILE"]);
+    assert!(expect(&plan, 3).out.contains("+ deskhand-test: absent"), "{}", plan.out);
+    expect(&scene.app(&["apply", "FILE", "--yes"]), 0);
+    assert_eq!(fs::read_to_string(&installed).unwrap(), "1.2");
+    expect(&scene.app(&["verify"]), 0);
+    // 1.10 is later than 1.2.
+    build_deb(&scene, "1.10");
+    document(2, "1.10", "");
+    expect(&scene.app(&["apply", "FILE", "--yes"]), 0);
+    assert_eq!(fs::read_to_string(&installed).unwrap(), "1.10");
+    let gone = scene.app(&["uninstall", "Packaged", "--yes"]);
+    expect(&gone, 0);
+    assert!(!installed.exists(), "it was not here before: {}", gone.err);
+}

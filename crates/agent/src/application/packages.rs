@@ -5,14 +5,15 @@
 //! new one, and that is told.
 
 mod ask;
-mod lines;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use application::macros::{MacroError, Macros};
-use application::{Application, Kind, PackageSystem, Text};
+use application::packages::{self, Format, Tool, Wanted};
+use application::{Application, Kind, PackageSystem, Text, msi};
 use machine::{Command, ExecuteSpec, Identity, Stream, Visibility, Waiting};
 
 use super::carry_out::Hands;
@@ -39,6 +40,10 @@ pub enum PackageError {
     Ask { name: String, why: String },
     #[error("a macro of the package stands for nothing")]
     Macro(#[from] MacroError),
+    #[error(transparent)]
+    Line(#[from] packages::CommandError),
+    #[error(transparent)]
+    MsiLine(#[from] msi::CommandError),
     #[error("the package's file `{file}` is not in the source")]
     NoFile { file: String },
     #[error("the package's file `{file}` is of no use: {why}")]
@@ -67,12 +72,40 @@ pub enum Act {
     InPlace,
     /// It was here before the application, so it stays.
     Stays,
-    Install {
-        line: Vec<String>,
-    },
-    Remove {
-        line: Vec<String>,
-    },
+    Install(Line),
+    Remove(Line),
+}
+
+/// How an installer is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    command: Command,
+    environment: Vec<(&'static str, &'static str)>,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.command {
+            Command::List(words) => f.write_str(&words.join(" ")),
+            Command::Line { program, arguments } => write!(f, "{program} {arguments}"),
+            Command::Shell(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Line {
+    /// Of a package tool, whose first word may be which root it works on.
+    fn of(command: packages::Command, root: Option<&Path>) -> Self {
+        let mut words = vec![command.program.to_owned()];
+        words.extend(root.map(|root| format!("--root={}", root.display())));
+        words.extend(command.arguments);
+        Self { command: Command::List(words), environment: command.environment }
+    }
+
+    fn msiexec(arguments: String) -> Self {
+        let program = "msiexec.exe".to_owned();
+        Self { command: Command::Line { program, arguments }, environment: Vec::new() }
+    }
 }
 
 impl PackageStep {
@@ -82,7 +115,7 @@ impl PackageStep {
 
     /// What is on record once it has been carried out.
     pub(super) fn installs(&self) -> Option<Package> {
-        let is_installed = matches!(self.act, Act::Install { .. });
+        let is_installed = matches!(self.act, Act::Install(_));
         let of_record =
             |was_there| Package { installer: self.installer, name: self.name.clone(), was_there };
         is_installed.then(|| of_record(self.here.is_some()))
@@ -96,8 +129,8 @@ impl PackageStep {
     ) -> Result<Option<String>, PackageError> {
         match &self.act {
             Act::InPlace | Act::Stays => Ok(None),
-            Act::Install { line } => self.run(line, "installed", identity, hands).await,
-            Act::Remove { line } => self.run(line, "removed", identity, hands).await,
+            Act::Install(line) => self.run(line, "installed", identity, hands).await,
+            Act::Remove(line) => self.run(line, "removed", identity, hands).await,
         }
     }
 
@@ -105,7 +138,7 @@ impl PackageStep {
     pub(super) async fn undo(&self, hands: &mut Hands<'_>) -> Result<(), PackageError> {
         match (&self.act, &self.here) {
             (Act::InPlace | Act::Stays, _) => Ok(()),
-            (Act::Install { .. }, None) => {
+            (Act::Install(_), None) => {
                 let package = Package {
                     installer: self.installer,
                     name: self.name.clone(),
@@ -113,13 +146,13 @@ impl PackageStep {
                 };
                 take_back(&package, self.root.as_deref(), hands).await
             }
-            (Act::Install { .. }, Some(before)) => {
+            (Act::Install(_), Some(before)) => {
                 let name = &self.name;
                 let note = format!("`{name}` stays: version {before} cannot be brought back");
                 (hands.tell)(Event::Note(note));
                 Ok(())
             }
-            (Act::Remove { .. }, _) => {
+            (Act::Remove(_), _) => {
                 (hands.tell)(Event::Note(format!("`{}` is not brought back", self.name)));
                 Ok(())
             }
@@ -128,13 +161,13 @@ impl PackageStep {
 
     async fn run(
         &self,
-        line: &[String],
+        line: &Line,
         what: &'static str,
         identity: Option<&Identity>,
         hands: &mut Hands<'_>,
     ) -> Result<Option<String>, PackageError> {
         let (name, installer) = (self.name.clone(), self.installer);
-        let spec = spec(line.to_vec(), TIMEOUT);
+        let spec = spec(line, TIMEOUT);
         let tell = &mut *hands.tell;
         let mut output = |stream: Stream, bytes: &[u8]| {
             tell(Event::Output { phase: Phase::Packages, stream, bytes: bytes.to_vec() });
@@ -148,15 +181,21 @@ impl PackageStep {
         if installer != Installer::Msi {
             return Ok(None);
         }
-        match lines::msi_end(code) {
-            lines::MsiEnd::Done => Ok(None),
-            lines::MsiEnd::Restart => Ok(Some(format!("`{name}` (Windows Installer)"))),
-            lines::MsiEnd::Gone if what == "removed" => Ok(None),
-            lines::MsiEnd::Gone => {
+        match msi::ended(code.cast_signed()) {
+            msi::Ended::Done => Ok(None),
+            msi::Ended::NeedsRestart | msi::Ended::IsRestarting => {
+                Ok(Some(format!("`{name}` (Windows Installer)")))
+            }
+            msi::Ended::NotInstalled if what == "removed" => Ok(None),
+            msi::Ended::NotInstalled => {
                 let why = "it is not installed";
                 Err(PackageError::Refused { name, what, why, code })
             }
-            lines::MsiEnd::Failed(why) => Err(PackageError::Refused { name, what, why, code }),
+            msi::Ended::Busy => {
+                let why = "another installation is at work";
+                Err(PackageError::Refused { name, what, why, code })
+            }
+            msi::Ended::Failed(why) => Err(PackageError::Refused { name, what, why, code }),
         }
     }
 }
@@ -170,12 +209,12 @@ pub(super) async fn take_back(
     if package.was_there || ask::version(package.installer, &package.name, root).await?.is_none() {
         return Ok(());
     }
-    let line = lines::remove(package.installer, &package.name, root);
+    let line = removing(package.installer, &package.name, None, root)?;
     let step = PackageStep {
         installer: package.installer,
         name: package.name.clone(),
         here: None,
-        act: Act::Remove { line },
+        act: Act::Remove(line),
         root: root.map(Path::to_owned),
     };
     step.carry_out(None, hands).await.map(drop)
@@ -192,8 +231,8 @@ pub(super) fn plan(
     match &application.kind {
         Kind::Msi(msi) => Ok(vec![planning.msi(msi)?]),
         Kind::Packages(wanted) => {
-            let installer = planning.installer(wanted.system)?;
-            wanted.packages.iter().map(|one| planning.package(installer, one)).collect()
+            let tool = planning.tool(wanted.system)?;
+            wanted.packages.iter().map(|one| planning.package(tool, one)).collect()
         }
         Kind::Simple | Kind::Web { .. } | Kind::TerminalServer(_) => Ok(Vec::new()),
     }
@@ -210,32 +249,30 @@ impl Planning<'_> {
         self.driver.place.root()
     }
 
-    fn installer(&self, system: PackageSystem) -> Result<Installer, PackageError> {
+    fn tool(&self, system: PackageSystem) -> Result<Tool, PackageError> {
         if cfg!(windows) {
             let what = "a package of a Linux distribution";
             return Err(PackageError::OtherSystem { what, family: "Linux" });
         }
-        match system {
-            PackageSystem::Deb => Ok(Installer::Deb),
-            PackageSystem::Rpm => Ok(Installer::Rpm),
-            PackageSystem::Any => ask::installer(self.root()).ok_or(PackageError::NoInstaller),
-        }
+        ask::tool(system, self.root()).ok_or(PackageError::NoInstaller)
     }
 
     fn package(
         &self,
-        installer: Installer,
+        tool: Tool,
         wanted: &application::Package,
     ) -> Result<PackageStep, PackageError> {
         let (name, root) = (&wanted.name, self.root());
-        let runtime = &self.driver.runtime;
-        let here = runtime.block_on(ask::version(installer, name, root))?;
+        let format = tool.format();
+        let installer = match format {
+            Format::Deb => Installer::Deb,
+            Format::Rpm => Installer::Rpm,
+        };
+        let here = self.driver.runtime.block_on(ask::version(installer, name, root))?;
         let is_enough = match (&here, &wanted.version) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(here), Some(least)) => {
-                runtime.block_on(ask::is_at_least(installer, here, least))?
-            }
+            (Some(here), Some(least)) => format.compare(here, least).is_ge(),
         };
         let act = if is_enough {
             Act::InPlace
@@ -244,14 +281,17 @@ impl Planning<'_> {
             if root.is_some() && file.is_none() {
                 return Err(PackageError::NeedsFile { name: name.clone() });
             }
-            let tools = ask::tools();
-            let version = wanted.version.as_deref();
-            Act::Install { line: lines::install(installer, tools, (name, version, file), root) }
+            let wanted = Wanted {
+                name: name.clone(),
+                version: wanted.version.clone(),
+                file: file.map(|file| file.to_string_lossy().into_owned()),
+            };
+            Act::Install(Line::of(tool.install(&[wanted])?, root))
         };
         Ok(PackageStep { installer, name: name.clone(), here, act, root: root.map(Path::to_owned) })
     }
 
-    fn msi(&self, msi: &application::Msi) -> Result<PackageStep, PackageError> {
+    fn msi(&self, wanted: &application::Msi) -> Result<PackageStep, PackageError> {
         if !cfg!(windows) {
             let what = "a package of the Windows Installer";
             return Err(PackageError::OtherSystem { what, family: "Windows" });
@@ -259,35 +299,34 @@ impl Planning<'_> {
         if self.root().is_some() {
             return Err(PackageError::NeedsMachine);
         }
-        let file = self.file(&msi.file)?;
-        let product = self.product(msi, &file)?;
+        let file = self.file(&wanted.file)?;
         let installer = Installer::Msi;
+        let facts = facts(&file)?;
+        let product = wanted.product_code.clone().unwrap_or(facts.product_code);
         let here = self.driver.runtime.block_on(ask::version(installer, &product, None))?;
-        let act = if here.is_some() {
+        let is_here = here.as_ref().is_some_and(|here| *here == facts.product_version);
+        let act = if is_here {
             Act::InPlace
         } else {
-            let transforms: Result<Vec<PathBuf>, _> =
-                msi.transforms.iter().map(|transform| self.file(transform)).collect();
-            let properties: Result<Vec<(String, String)>, MacroError> = msi
+            let text = |path: PathBuf| path.to_string_lossy().into_owned();
+            let transforms = wanted.transforms.iter().map(|one| self.file(one).map(text));
+            let transforms = transforms.collect::<Result<Vec<String>, _>>()?;
+            let properties = wanted
                 .properties
                 .iter()
                 .map(|(name, value)| Ok((name.clone(), self.macros.expand(value)?)))
-                .collect();
-            let arguments = msi.arguments.as_ref().map(|text| self.macros.expand(text));
+                .collect::<Result<Vec<(String, String)>, MacroError>>()?;
+            let arguments = wanted.arguments.as_ref().map(|text| self.macros.expand(text));
             let arguments = arguments.transpose()?;
-            let (transforms, properties) = (transforms?, properties?);
-            let line = lines::msi_install(&file, &transforms, &properties, arguments.as_deref());
-            Act::Install { line }
+            Act::Install(Line::msiexec(msi::install_line(msi::Install {
+                file: &text(file),
+                transforms: &transforms,
+                properties: &properties,
+                arguments: arguments.as_deref(),
+                log: None,
+            })?))
         };
         Ok(PackageStep { installer, name: product, here, act, root: None })
-    }
-
-    fn product(&self, msi: &application::Msi, file: &Path) -> Result<String, PackageError> {
-        match &msi.product_code {
-            Some(code) => Ok(code.clone()),
-            None => ask::product_code(file)
-                .map_err(|why| PackageError::File { file: file.display().to_string(), why }),
-        }
     }
 
     /// Where the installer finds it: below the source, or wherever an absolute path leads.
@@ -326,13 +365,7 @@ pub(super) fn removal(
             Some(_) if package.was_there => Act::Stays,
             Some(_) => {
                 let arguments = arguments.map(|text| macros.expand(text)).transpose()?;
-                let line = match (installer, arguments) {
-                    (Installer::Msi, Some(arguments)) => {
-                        lines::msi_remove(name, arguments.as_str())
-                    }
-                    _ => lines::remove(installer, name, root),
-                };
-                Act::Remove { line }
+                Act::Remove(removing(installer, name, arguments.as_deref(), root)?)
             }
         };
         let root = root.map(Path::to_owned);
@@ -341,14 +374,36 @@ pub(super) fn removal(
     Ok(steps)
 }
 
-/// A program that asks nobody and speaks English.
-fn spec(line: Vec<String>, timeout: Duration) -> ExecuteSpec {
-    let environment = [("DEBIAN_FRONTEND", "noninteractive"), ("LC_ALL", "C")];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+/// What a package of the Windows Installer says of itself.
+fn facts(file: &Path) -> Result<msi::Facts, PackageError> {
+    let failed = |why: String| PackageError::File { file: file.display().to_string(), why };
+    let open = std::fs::File::open(file).map_err(|error| failed(error.to_string()))?;
+    msi::read(open).map_err(|error| failed(error.to_string()))
+}
+
+/// By the program that needs no package sources.
+fn removing(
+    installer: Installer,
+    name: &str,
+    arguments: Option<&str>,
+    root: Option<&Path>,
+) -> Result<Line, PackageError> {
+    let tool = match installer {
+        Installer::Msi => return Ok(Line::msiexec(msi::uninstall_line(name, arguments, None)?)),
+        Installer::Deb => Tool::Dpkg,
+        Installer::Rpm => Tool::Rpm,
+    };
+    Ok(Line::of(tool.remove(&[name])?, root))
+}
+
+/// A program that asks nobody and is not shown.
+fn spec(line: &Line, timeout: Duration) -> ExecuteSpec {
+    let environment = line.environment.iter();
+    let environment = environment.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     ExecuteSpec {
-        command: Command::List(line),
+        command: line.command.clone(),
         folder: None,
-        environment: BTreeMap::from(environment),
+        environment: environment.collect::<BTreeMap<_, _>>(),
         visibility: Visibility::Hidden,
         waiting: Waiting::ForTheEnd,
         timeout: Some(timeout),

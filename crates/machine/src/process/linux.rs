@@ -62,7 +62,12 @@ fn command(
     identity: Option<&Identity>,
 ) -> Result<(tokio::process::Command, bool), ExecuteError> {
     let shell = ["-c"];
+    let line = match &spec.command {
+        Command::Line { program, arguments } => format!("{program} {arguments}"),
+        _ => String::new(),
+    };
     let (program, arguments): (&str, Vec<&str>) = match &spec.command {
+        Command::Line { .. } => ("/bin/sh", shell.into_iter().chain([line.as_str()]).collect()),
         Command::Shell(text) => ("/bin/sh", shell.into_iter().chain([text.as_str()]).collect()),
         Command::List(words) => {
             (spec.command.program(), words.iter().skip(1).map(String::as_str).collect())

@@ -382,6 +382,13 @@ fn command_line(
     let cmd_text = cmd.to_string_lossy();
     match &spec.command {
         Command::Shell(text) => Ok((cmd.clone(), command_line::shell(&cmd_text, text))),
+        Command::Line { program, arguments } => {
+            let path = value("PATH").unwrap_or_default();
+            let found = find(program, spec.folder.as_deref(), &path)
+                .ok_or_else(|| ExecuteError::NotFound { program: program.clone() })?;
+            let line = command_line::list(&found.to_string_lossy(), &[]);
+            Ok((found, format!("{line} {arguments}")))
+        }
         Command::List(words) => {
             let named = spec.command.program();
             let path = value("PATH").unwrap_or_default();

@@ -38,7 +38,7 @@ pub fn counts(step: &Step) -> Counts {
         match package.act {
             Act::InPlace => counts.in_place += 1,
             Act::Stays => counts.skipped += 1,
-            Act::Install { .. } | Act::Remove { .. } => counts.changed += 1,
+            Act::Install(_) | Act::Remove(_) => counts.changed += 1,
         }
     }
     counts
@@ -121,11 +121,11 @@ fn packages(step: &Step, style: Style, paint: Paint) -> Result<()> {
         output::line(match &package.act {
             Act::InPlace => paint.dim(&format!("    = {name}: {here}")),
             Act::Stays => paint.dim(&format!("    . {name}: it was here before, so it stays")),
-            Act::Install { line } => {
-                format!("    {} {name}: {here} -> `{}`", paint.good("+"), line.join(" "))
+            Act::Install(line) => {
+                format!("    {} {name}: {here} -> `{}`", paint.good("+"), line)
             }
-            Act::Remove { line } => {
-                format!("    {} {name}: {here} -> `{}`", paint.bad("-"), line.join(" "))
+            Act::Remove(line) => {
+                format!("    {} {name}: {here} -> `{}`", paint.bad("-"), line)
             }
         })?;
     }
@@ -243,8 +243,8 @@ impl ShownStep {
             action: match package.act {
                 Act::InPlace => "in_place",
                 Act::Stays => "stays",
-                Act::Install { .. } => "install",
-                Act::Remove { .. } => "remove",
+                Act::Install(_) => "install",
+                Act::Remove(_) => "remove",
             },
         });
         let findings = step.plan.findings.iter().map(|finding| ShownFinding {
