@@ -11,7 +11,7 @@ use application::{Installed, Kept, NotKept, Plan, Prior};
 use model::codec::{CodecError, Reader, Writer};
 
 use super::packages::PackageStep;
-use super::records::Record;
+use super::records::{Package, Record};
 use crate::state::{sync_folder, write_durable};
 
 const VERSION: u8 = 1;
@@ -65,11 +65,15 @@ impl Doing {
     pub(super) fn add_packages(&mut self, steps: &[PackageStep]) {
         if self.what == What::Distribute {
             let known = &mut self.record.packages;
-            for package in steps.iter().filter_map(PackageStep::installs) {
-                known.retain(|other| {
-                    (other.installer, &other.name) != (package.installer, &package.name)
-                });
-                known.push(package.clone());
+            for mut package in steps.iter().filter_map(PackageStep::installs) {
+                let is_it = |other: &Package| {
+                    (other.installer, &other.name) == (package.installer, &package.name)
+                };
+                // What an earlier version of the application brought was not here before it.
+                if let Some(at) = known.iter().position(is_it) {
+                    package.was_there = known.remove(at).was_there;
+                }
+                known.push(package);
             }
         }
     }
