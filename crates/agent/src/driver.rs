@@ -12,7 +12,8 @@ use std::time::Duration;
 use model::{Facts, RunId};
 use tokio::sync::{mpsc, oneshot};
 use travel::{Call, Me, Taker, TakerInput, TakerOrder, ToAgent};
-use trust::{SealingKey, Signed, TrustDocument};
+use trust::{SealingKey, Signed, TrustDocument, WantedPresented};
+use wire::wanted::Standings;
 use wire::{FromAgent, Hello, Protocols};
 use workflow::{ActivityName, Context, EffectId, Kind, Report, RunAs, Workflow};
 
@@ -22,6 +23,7 @@ use crate::clock::now;
 use crate::dial::Dialer;
 use crate::effect::{Job, plan_name};
 use crate::effects::{Effects, end_marked};
+use crate::keeper::Held;
 use crate::secrets::Secrets;
 use crate::state::{CommitError, Counter, LoadError, Loaded, Runs, StateFolder, store_trust};
 use crate::update::{Staged, Updates};
@@ -68,6 +70,10 @@ pub(crate) enum Input {
     /// The machine is on, although it was to be switched off for that run: it was started anew
     /// since, or it cannot be switched off.
     CameBack(RunId),
+    /// The applications that this machine is to have.
+    Wanted(Box<WantedPresented>),
+    /// Where applications stand, to be told to a server that has sent a set.
+    Standings(Standings),
     /// A new version of the agent is offered.
     Offered(wire::Update),
     /// One was fetched, or not.
@@ -96,6 +102,7 @@ pub(crate) struct Parts {
     pub effects: Effects,
     pub counter: Counter,
     pub updates: Updates,
+    pub wanted: Held,
     pub inputs: mpsc::Receiver<Input>,
     /// Told to the server beside the machine's facts.
     pub told: Facts,
@@ -108,6 +115,9 @@ pub(crate) struct Driver {
     effects: Effects,
     counter: Counter,
     updates: Updates,
+    wanted: Held,
+    /// The server at the other end has sent a set, so it understands where applications stand.
+    is_keeping: bool,
     inputs: mpsc::Receiver<Input>,
     told: Facts,
     runs: Runs,
@@ -131,8 +141,8 @@ fn parse(definition: &[u8]) -> Result<Workflow, String> {
 impl Driver {
     /// Opens what is on disk.
     pub(crate) fn open(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { folder, me, sealing, trust, dialer, effects, counter, updates, inputs, told } =
-            parts;
+        let Parts { folder, me, sealing, trust, dialer, effects, counter, .. } = parts;
+        let Parts { updates, wanted, inputs, told, .. } = parts;
         let (runs, taker) = open(&folder, me, trust)?;
         Ok(Self {
             folder,
@@ -141,6 +151,8 @@ impl Driver {
             effects,
             counter,
             updates,
+            wanted,
+            is_keeping: false,
             inputs,
             told,
             runs,
@@ -207,7 +219,17 @@ impl Driver {
                     news.into_iter().for_each(|news| self.send(news));
                 }
             }
+            Input::Wanted(presented) => {
+                let news = self.wanted.hear(&presented, self.taker.trust(), now());
+                self.is_keeping = true;
+                self.send(FromAgent::Wanted(news));
+            }
+            Input::Standings(standings) if self.is_keeping => {
+                self.send(FromAgent::Standings(standings));
+            }
+            Input::Standings(_) => {}
             Input::Unlinked => {
+                self.is_keeping = false;
                 self.outbox = None;
                 self.taker.handle(TakerInput::Unlinked, now());
             }
@@ -370,7 +392,8 @@ impl Driver {
             return;
         }
         tracing::info!("run {}: {activity} begins ({})", effect.run, definition.kind.name());
-        let draws = matches!(definition.kind, Kind::Upload { .. } | Kind::Script(_));
+        let draws =
+            matches!(definition.kind, Kind::Upload { .. } | Kind::Script(_) | Kind::Application(_));
         let depot = if draws { self.taker.depot_root(effect.run) } else { None };
         let folder = Some(self.runs.folder_of(effect.run));
         let activity = definition.clone();
@@ -443,7 +466,8 @@ impl Driver {
 
 /// Kinds of activities and what else this agent can.
 fn capabilities() -> Vec<String> {
-    let more = [crate::update::CAPABILITY, wire::wake::CAPABILITY].map(str::to_owned);
+    let more = [crate::update::CAPABILITY, wire::wake::CAPABILITY, wire::wanted::CAPABILITY];
+    let more = more.map(str::to_owned);
     wire::definition::capabilities().into_iter().chain(more).collect()
 }
 

@@ -5,6 +5,7 @@
 //! whether an activity is carried out; whoever calls has made its beginning durable. Everything
 //! that goes wrong becomes a report, in a sentence.
 
+mod application;
 mod capture;
 mod execute;
 mod files;
@@ -26,6 +27,7 @@ use wire::Log;
 use workflow::{Activity, Context, EffectId, Event, Kind, Report, RunAs};
 
 use crate::asking::Asker;
+use crate::keeper::Hands;
 use crate::secrets::Secrets;
 use crate::transfer::Transfers;
 use render::Task;
@@ -40,11 +42,13 @@ pub(crate) struct Doer {
     pub root: Option<PathBuf>,
     pub show: Show,
     /// None where there is no server.
-    pub transfers: Option<Transfers>,
+    pub transfers: Option<Arc<Transfers>>,
     /// None where the machine is not to go down.
     pub power: Option<Arc<dyn Power>>,
     /// Whom scripts have ask the server; none where no agent is that keeps their runs.
     pub server: Option<Asker>,
+    /// None where no applications are kept.
+    pub hands: Option<Hands>,
 }
 
 /// One activity to be carried out.
@@ -87,7 +91,7 @@ impl Doer {
             Ok(task) => task,
             Err(error) => return Report::error(sentence(&error)),
         };
-        let plan = folder.map(|folder| folder.join(plan_name(effect)));
+        let plan = folder.as_ref().map(|folder| folder.join(plan_name(effect)));
         match task {
             Task::Execute { spec, log } => {
                 let identity = match Who::new(run_as, secrets).find().await {
@@ -109,6 +113,13 @@ impl Doer {
             Task::Download(download) => match &self.transfers {
                 Some(transfers) => transfers.download(effect, download, cancel).await,
                 None => needs_server(),
+            },
+            Task::Application(name, action) => match (&self.transfers, &self.hands) {
+                (Some(transfers), Some(hands)) => {
+                    let way = application::Way { transfers, hands, run: effect.run, depot };
+                    way.carry_out(&name, action, folder.as_deref(), cancel).await
+                }
+                _ => Report::error("applications are kept by agents; there is none here"),
             },
             Task::Elsewhere => needs_server(),
             Task::NotYet(name) => Report::error(format!("`{name}` is not in this version")),

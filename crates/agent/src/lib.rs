@@ -21,6 +21,7 @@ mod driver;
 mod effect;
 mod effects;
 pub mod enroll;
+mod keeper;
 mod link;
 mod listen;
 pub mod local;

@@ -253,12 +253,13 @@ impl Link {
                 FromServer::Run(message) => self.tell(Input::Message(message)).await?,
                 FromServer::Trust(documents) => self.tell(Input::Trust(documents, None)).await?,
                 FromServer::Update(offer) => self.tell(Input::Offered(offer)).await?,
+                FromServer::Wanted(presented) => {
+                    self.tell(Input::Wanted(Box::new(presented))).await?;
+                }
                 FromServer::Rejected { code, reason } => {
                     return Err(LinkError::Rejected { code, reason });
                 }
-                FromServer::Welcome { .. }
-                | FromServer::Enrolled { .. }
-                | FromServer::Wanted(_) => {
+                FromServer::Welcome { .. } | FromServer::Enrolled { .. } => {
                     return Err(LinkError::Unexpected);
                 }
             }

@@ -98,8 +98,10 @@ pub async fn run(
     let (pieces, mut shown) = mpsc::unbounded_channel();
     let show = Arc::new(move |log: wire::Log| drop(pieces.send(log)));
     let (said, mut inputs) = mpsc::channel(64);
-    let mut effects =
-        Effects::new(Doer { root, show, transfers: None, power: None, server: None }, said);
+    let mut effects = Effects::new(
+        Doer { root, show, transfers: None, power: None, server: None, hands: None },
+        said,
+    );
     let mut abort = pin!(abort);
     let mut is_aborted = false;
     run.handle(Input::Open, now())?;

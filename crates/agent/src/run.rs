@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use machine::power::{Power, system_power};
+use model::ComputerId;
 use tokio::sync::{mpsc, watch};
 use travel::Me;
 
@@ -13,13 +14,14 @@ use crate::asking::Asker;
 use crate::config::{Config, ConfigError};
 use crate::dial::{Dialer, Way};
 pub use crate::driver::Ending;
-use crate::driver::{Driver, Parts};
+use crate::driver::{Driver, Input, Parts};
 use crate::effect::Doer;
 use crate::effects::Effects;
+use crate::keeper::{self, Hands, Held};
 use crate::link::Link;
 use crate::listen;
 use crate::logs::Logs;
-use crate::presence::{self, Speaker};
+use crate::presence::{self, Neighbours, Speaker};
 use crate::state::{Counter, FolderError, Identity, IdentityError, LoadError, StateFolder};
 use crate::transfer::Transfers;
 use crate::update::Updates;
@@ -77,36 +79,36 @@ pub async fn run(
     let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
     let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
-    recover_applications(Place::of_agent(&folder, root.as_deref())).await;
+    let place = Place::of_agent(&folder, root.as_deref());
+    recover_applications(place.clone()).await;
     let config = options.config;
     config.check()?;
     let listeners = listen::bind(&config.listen).await.map_err(RunError::listen)?;
     let (counter, start) = open_counters(&folder)?;
     let (heard, neighbours) = watch::channel(Vec::new());
-    let hearing = presence::collect(config.clone(), identity.computer, heard);
-    let key = identity.signing.clone();
-    let speaker = Speaker { computer: identity.computer, key, start };
-    let speaking = presence::broadcast(config.clone(), speaker);
+    let showing = show_presence(&config, &identity, start, heard);
     let me = me(&identity);
     let (said, inputs) = mpsc::channel(INPUTS_MAX);
+    let note = folder.file("status.json");
     let (linked, is_linked) = watch::channel(false);
     let logs = Arc::new(Logs::open(folder.file("logs")));
     let servers = servers(&config, identity.servers);
     let is_open = !listeners.is_empty();
     let (signing, trust) = (identity.signing, identity.trust);
-    let dialer = Dialer::new(servers, is_open, signing, trust.clone(), said.clone());
-    let dialer = Arc::new(dialer);
+    let dialer = Arc::new(Dialer::new(servers, is_open, signing, trust.clone(), said.clone()));
     let shown = logs.clone();
     let way = Way::Dialled(dialer.clone());
     let doer = Doer {
         root,
         show: Arc::new(move |log| shown.push(log)),
-        transfers: Some(Transfers::new(way, folder.file("hashes"), is_linked)),
+        transfers: Some(Arc::new(Transfers::new(way, folder.file("hashes"), is_linked))),
         power,
         server: Some(Asker::new(said.clone())),
+        hands: Some(Hands::new(place, tokio::runtime::Handle::current())),
     };
+    let wanted = Held::open(&folder, (me.computer, me.key));
+    let keeping = keep_applications(&doer, &wanted, (&folder, me.computer), &said);
     let effects = Effects::new(doer, said.clone());
-    let note = folder.file("status.json");
     tracing::info!("agent {} of {} ({})", crate::VERSION, identity.name, identity.computer);
     let supervised = options.is_supervised;
     let updates = Updates::open(folder.path(), supervised, dialer.clone(), said.clone());
@@ -119,6 +121,7 @@ pub async fn run(
         effects,
         counter,
         updates,
+        wanted,
         inputs,
         told: config.told(),
     })?;
@@ -128,13 +131,57 @@ pub async fn run(
         ending = driver.run(stop) => ending,
         () = link.keep() => Ending::Stopped,
         () = visits => Ending::Stopped,
-        () = hearing => Ending::Stopped,
-        () = speaking => Ending::Stopped,
+        () = keeping => Ending::Stopped,
+        () = showing => Ending::Stopped,
     };
     // What was not sent waits on disk for the next start.
     logs.unlinked();
     tracing::info!("stopped");
     Ok(ending)
+}
+
+/// Tells the network of this machine, and hears who else is in it; ends when either does.
+fn show_presence(
+    config: &Config,
+    identity: &Identity,
+    start: u64,
+    heard: watch::Sender<Neighbours>,
+) -> impl Future<Output = ()> + use<> {
+    let (computer, key) = (identity.computer, identity.signing.clone());
+    let hearing = presence::collect(config.clone(), computer, heard);
+    let speaking = presence::broadcast(config.clone(), Speaker { computer, key, start });
+    async move {
+        tokio::select! {
+            () = hearing => {}
+            () = speaking => {}
+        }
+    }
+}
+
+/// Keeps the applications that this machine is to have, with what activities are carried out with.
+fn keep_applications(
+    doer: &Doer,
+    wanted: &Held,
+    (folder, computer): (&StateFolder, ComputerId),
+    said: &mpsc::Sender<Input>,
+) -> impl Future<Output = ()> + use<> {
+    let with = doer.transfers.clone().zip(doer.hands.clone());
+    let parts = with.map(|(transfers, hands)| keeper::Parts {
+        computer,
+        folder: folder.clone(),
+        hands,
+        current: wanted.current(),
+        asked: wanted.asked(),
+        transfers,
+        inputs: said.clone(),
+        power: doer.power.clone(),
+    });
+    async move {
+        match parts {
+            Some(parts) => keeper::keep(parts).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Applications whose changes were cut off with the agent or its machine. What cannot be put right

@@ -10,6 +10,9 @@
 //! counter         connections so far
 //! starts          starts of the agent so far
 //! spent           warrants used on this machine, append-only
+//! wanted          the set of applications that this machine is to have
+//! keeper.json     when each of them was looked at, and which go with their association
+//! stock/          their documents and files, by hash
 //! status.json     connected or not, for `status`
 //! runs/<run>/     package, journal, plans of file activities, parts of transfers
 //! logs/           output of commands that could not be sent yet

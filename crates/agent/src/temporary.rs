@@ -167,11 +167,16 @@ impl Session {
             root,
             // Nobody is left to be shown it when the server is gone.
             show: Arc::new(move |log| drop(shown.send(log))),
-            transfers: Some(Transfers::new(way, folders.work().join("hashes"), is_linked)),
+            transfers: Some(Arc::new(Transfers::new(
+                way,
+                folders.work().join("hashes"),
+                is_linked,
+            ))),
             // After the restart nobody would know that it was done, and it would be ordered again.
             power: None,
             // The run is the server's, which has no journal of what a script here calls for.
             server: None,
+            hands: None,
         };
         let effects = Effects::new(doer, said);
         let definitions = BTreeMap::new();

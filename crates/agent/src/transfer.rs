@@ -8,6 +8,7 @@ mod client;
 mod download;
 mod release;
 mod text;
+mod tree;
 mod upload;
 
 use std::io;
@@ -26,6 +27,7 @@ use crate::dial::Way;
 use crate::effect::interrupted;
 use client::{Client, ContentError};
 pub(crate) use release::fetch_release;
+pub(crate) use tree::TreeError;
 
 /// Depot to target.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub struct Pinned {
     pub root: Digest,
     pub files: u64,
     pub bytes: u64,
-    held: Arc<Mutex<BTreeMap<Digest, usize>>>,
+    pub(crate) held: Arc<Mutex<BTreeMap<Digest, usize>>>,
 }
 
 impl Drop for Pinned {

@@ -92,7 +92,7 @@ mod tests {
         let text = script_declarations();
         let control =
             ["success", "failure", "retry", "jump", "empty", "synchronization", "choose", "script"];
-        for activity in ACTIVITIES.iter().filter(|activity| !activity.is_later) {
+        for activity in ACTIVITIES {
             let name = activity.name;
             let is_declared = text.contains(&format!("\ndeclare function {name}("));
             let is_called = script::ACTIVITIES.contains(&name);

@@ -81,9 +81,6 @@ fn parameters(kind: &table::Activity) -> Value {
         .iter()
         .map(|parameter| (parameter.name.to_owned(), parameter_value(parameter)))
         .collect();
-    if kind.is_later {
-        return json!({ "properties": properties });
-    }
     let required: Vec<&str> = kind
         .parameters
         .iter()

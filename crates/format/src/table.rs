@@ -2,6 +2,7 @@
 //! defaults. The reader and the JSON Schema are both driven by these tables.
 
 pub(crate) mod actions;
+mod application;
 
 /// A key of the file or of an activity that is no kind of activity.
 pub(crate) struct Key {
@@ -16,8 +17,6 @@ pub(crate) struct Activity {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) parameters: &'static [Parameter],
-    /// Known to editors, refused by this version; its parameters are not looked at.
-    pub(crate) is_later: bool,
 }
 
 impl Activity {
@@ -194,15 +193,7 @@ const fn activity(
     about: &'static str,
     parameters: &'static [Parameter],
 ) -> Activity {
-    Activity { name, about, parameters, is_later: false }
-}
-
-const fn later(
-    name: &'static str,
-    about: &'static str,
-    parameters: &'static [Parameter],
-) -> Activity {
-    Activity { name, about, parameters, is_later: true }
+    Activity { name, about, parameters }
 }
 
 pub(crate) const ACTIVITIES: &[Activity] = &[
@@ -470,7 +461,7 @@ pub(crate) const ACTIVITIES: &[Activity] = &[
             ),
         ],
     ),
-    later("application", "Brings an application to the target. Not in this version.", &[]),
+    application::ACTIVITY,
     activity(
         "wake_on_lan",
         "Wakes the target over the network and waits until it shows itself.",

@@ -45,9 +45,9 @@ pub const ACTIVITIES: [&str; 15] = [
     "message",
 ];
 
-/// Activities that a script has functions for which only say why it cannot call them: this one
-/// would end the script.
-pub const ELSEWHERE: [&str; 1] = ["shutdown"];
+/// Activities that a script has functions for which only say why it cannot call them: one would end
+/// the script, the other is brought by the deployment that names it.
+pub const ELSEWHERE: [&str; 2] = ["shutdown", "application"];
 
 /// What a script can speak of besides activities, as TypeScript declares it.
 pub const DECLARATIONS: &str = include_str!("declarations.d.ts");

@@ -60,6 +60,10 @@ pub enum DeployError {
     UnknownSecrets(Vec<String>),
     #[error("the workflow has no variable {}", .0.join(", "))]
     UnknownVariables(Vec<String>),
+    #[error("there is no published application `{0}`")]
+    UnknownApplication(String),
+    #[error("the application `{0}` is not the same for every target")]
+    ApplicationName(String),
     #[error("the stop date is not after the start date and now")]
     Dates,
     #[error("the stop date has passed")]

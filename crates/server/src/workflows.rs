@@ -1,7 +1,7 @@
 //! Workflows as people wrote them: checked, and kept by revision.
 
 use store::{CommitError, ReadError, Refusal, Write, rows};
-use workflow::{Kind, Workflow};
+use workflow::Workflow;
 
 use crate::clock::now;
 use crate::hall::{About, Hall};
@@ -30,28 +30,9 @@ pub struct Checked {
 /// Reads and checks; keeps nothing.
 pub fn check(source: &str) -> Checked {
     let parsed = format::parse_workflow(source);
-    let mut findings: Vec<api::Finding> = parsed.problems.iter().map(views::finding).collect();
+    let findings = parsed.problems.iter().map(views::finding).collect();
     let is_refused = parsed.has_errors();
-    let workflow = parsed.workflow.filter(|_| !is_refused);
-    let Some(workflow) = workflow else { return Checked { workflow: None, findings } };
-    let later = workflow.activities.iter().find_map(|(name, activity)| match &activity.kind {
-        Kind::NotYet { name: kind } => Some((name.clone(), kind.clone())),
-        _ => None,
-    });
-    if let Some((name, kind)) = later {
-        if !findings.iter().any(|found| found.severity == "error") {
-            findings.push(not_yet(&name, &kind));
-        }
-        return Checked { workflow: None, findings };
-    }
-    Checked { workflow: Some(workflow), findings }
-}
-
-fn not_yet(name: &workflow::ActivityName, kind: &str) -> api::Finding {
-    let message = format!("`{kind}` of activity `{name}` is not in this version");
-    let hint = "use another activity, or a later version of Deskhand".into();
-    let (severity, code) = ("error".into(), "DH-A004".into());
-    api::Finding { severity, code, line: 1, column: 1, message, hint }
+    Checked { workflow: parsed.workflow.filter(|_| !is_refused), findings }
 }
 
 /// Keeps the workflow as a new revision, unless its latest is the same text.

@@ -246,6 +246,19 @@ impl ContentRequest {
     }
 }
 
+/// Where a deployment's tree has an application that its workflow names: folders `0`, `1` …, the
+/// first of the application itself and the others of what it needs, each with its document
+/// [`DOCUMENT`] and, where it draws from one, its source folder [`SOURCE`].
+pub fn application_folder(name: &str) -> String {
+    let key = blake3::hash(name.trim().to_lowercase().as_bytes());
+    format!("{APPLICATIONS}/{}", key.to_hex())
+}
+
+/// The folder of all applications, which no depot's own takes the place of.
+pub const APPLICATIONS: &str = ".applications";
+pub const DOCUMENT: &str = "application.yaml";
+pub const SOURCE: &str = "source";
+
 fn field<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1.into()
 }

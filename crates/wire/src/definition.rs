@@ -35,6 +35,7 @@ pub fn capabilities() -> BTreeSet<String> {
         "synchronization",
         "wait",
         "execute",
+        "application",
         "upload",
         "download",
         "move",

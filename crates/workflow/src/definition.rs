@@ -16,8 +16,9 @@ use crate::Template;
 use crate::event::{Event, is_name};
 
 pub use parameters::{
-    Action, Channel, Command, Execute, FileMove, FolderList, Impersonate, Logging, Message,
-    OneRename, Script, Shutdown, ShutdownMethod, Transfer, Visibility, WakeOnLan, WakeThrough,
+    Action, ApplicationAction, Channel, Command, Execute, FileMove, FolderList, Impersonate,
+    Logging, Message, OneApplication, OneRename, Script, Shutdown, ShutdownMethod, Transfer,
+    Visibility, WakeOnLan, WakeThrough,
 };
 
 /// The name of an activity within its workflow: a letter or `_`, then letters, digits and `_`.
@@ -143,7 +144,8 @@ pub enum Kind {
     WakeOnLan(WakeOnLan),
     Action(Action),
     Message(Message),
-    /// Known to the schema, not carried out by this version; the name as written (`application`).
+    Application(OneApplication),
+    /// Stands for what was not understood while a file was read; the name as written.
     NotYet {
         name: String,
     },
@@ -186,6 +188,7 @@ impl Kind {
             Self::WakeOnLan(_) => "wake_on_lan",
             Self::Action(_) => "action",
             Self::Message(_) => "message",
+            Self::Application(_) => "application",
             Self::NotYet { name } => name,
         }
     }
@@ -208,6 +211,7 @@ impl Kind {
             | Self::Shutdown(_)
             | Self::Registry { .. }
             | Self::Script(_)
+            | Self::Application(_)
             | Self::NotYet { .. } => Side::Target,
             Self::WakeOnLan(_) | Self::Action(_) | Self::Message(_) => Side::Server,
             Self::Move(files) | Self::Copy(files) => by(files.on_server),
@@ -283,6 +287,7 @@ impl Kind {
             Self::WakeOnLan(_) => &["was_awake", "seconds"],
             Self::Action(_) => &["deployment", "outcome", "stdout", "exit_code", "status", "body"],
             Self::Message(_) => &["id"],
+            Self::Application(_) => &["changed", "version", "drift", "plan"],
             _ => &[],
         }
     }
@@ -317,6 +322,7 @@ impl Kind {
                 shutdown.message.iter().map(|text| ("message", text)).collect()
             }
             Self::Registry { script } => vec![("script", script)],
+            Self::Application(one) => vec![("application", &one.application)],
             Self::Script(script) => {
                 let Script { depot, deposit, actions, .. } = script;
                 let each = [("depot", depot), ("deposit", deposit), ("actions", actions)];

@@ -17,9 +17,9 @@ mod state;
 pub use check::{Finding, Severity, Site, check, closest, code, is_variable_name, unquoted};
 pub use context::{Context, RenderError, Template, TemplateError};
 pub use definition::{
-    Action, Activity, ActivityName, Channel, Command, Execute, FileMove, FolderList, Impersonate,
-    Kind, Logging, Message, NameError, OneRename, Script, Shutdown, ShutdownMethod, Side, Transfer,
-    Visibility, WakeOnLan, WakeThrough, Workflow,
+    Action, Activity, ActivityName, ApplicationAction, Channel, Command, Execute, FileMove,
+    FolderList, Impersonate, Kind, Logging, Message, NameError, OneApplication, OneRename, Script,
+    Shutdown, ShutdownMethod, Side, Transfer, Visibility, WakeOnLan, WakeThrough, Workflow,
 };
 pub use engine::{Input, Order, Refused, ReplayError, Run, Why};
 pub use event::{Event, ParseEventError};

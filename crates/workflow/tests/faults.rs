@@ -46,11 +46,12 @@ fn covers(kind: &Kind) -> &'static str {
         Kind::WakeOnLan(_) => "wake_on_lan",
         Kind::Action(_) => "action",
         Kind::Message(_) => "message",
+        Kind::Application(_) => "application",
         Kind::NotYet { .. } => "not_yet",
     }
 }
 
-const KINDS: usize = 26;
+const KINDS: usize = 27;
 
 /// Start goes to the activity; `ok` to `good`, anything else to `bad`.
 fn around(kind: Kind) -> Workflow {

@@ -1,5 +1,7 @@
 //! `deskhand deploy`: one workflow, chosen targets, now or later.
 
+mod plan;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,7 +22,7 @@ const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A workflow on the server by name, or a workflow file
+    /// A workflow on the server by name, or a workflow file; with --plan a published application
     #[arg(value_name = "WORKFLOW|FILE")]
     workflow: String,
     /// Those that a query chooses, such as "os = 'windows' AND location LIKE '/Europe/%'", or
@@ -45,6 +47,10 @@ pub struct Args {
     /// Nothing begins after; what has begun goes on
     #[arg(long, value_name = "TIME", value_parser = when::instant)]
     stop: Option<i64>,
+    /// Change nothing: tell what distributing the application would do at each target, item by
+    /// item. Exit code 0: nothing would change; 3: something would; 4: there are findings
+    #[arg(long, conflicts_with_all = ["follow", "var", "start", "stop", "ssh"])]
+    plan: bool,
     /// Watch until the last result
     #[arg(long, short)]
     follow: bool,
@@ -61,6 +67,10 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         let hint = "--to QUERY, --to everybody, --computer NAME... or --group NAME...";
         return Err(Trouble::usage("who gets it? no targets were given", hint).into());
     }
+    if args.plan {
+        let client = args.connection.client()?;
+        return plan::run(&client, &args.workflow, targets(&args), args.json).await;
+    }
     let Some(new) = wish(&args)? else { return Ok(ExitCode::from(FAILED)) };
     let client = args.connection.client()?;
     let deployed = client.deploy(&new).await?;
@@ -73,14 +83,7 @@ fn wish(args: &Args) -> Result<Option<NewDeployment>> {
         workflow: None,
         revision: None,
         source: None,
-        targets: Targets {
-            computers: args.computer.clone(),
-            groups: args.group.clone(),
-            everybody: args.to.as_deref() == Some(EVERYBODY),
-            query: args.to.clone().filter(|to| to != EVERYBODY),
-            over_ssh: args.ssh,
-            ..Targets::default()
-        },
+        targets: targets(args),
         variables: args.var.iter().cloned().collect(),
         start: args.start,
         stop: args.stop,
@@ -96,6 +99,17 @@ fn wish(args: &Args) -> Result<Option<NewDeployment>> {
         new.workflow = Some(args.workflow.clone());
     }
     Ok(Some(new))
+}
+
+fn targets(args: &Args) -> Targets {
+    Targets {
+        computers: args.computer.clone(),
+        groups: args.group.clone(),
+        everybody: args.to.as_deref() == Some(EVERYBODY),
+        query: args.to.clone().filter(|to| to != EVERYBODY),
+        over_ssh: args.ssh,
+        ..Targets::default()
+    }
 }
 
 /// A file that is there, or something that can only be meant as one.

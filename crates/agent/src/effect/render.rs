@@ -10,8 +10,8 @@ use machine::{
 };
 use wire::content::Wish;
 use workflow::{
-    Command, Context, EffectId, Execute, FileMove, FolderList, Impersonate, Kind, Logging,
-    RenderError, RunAs, Shutdown, ShutdownMethod, Template,
+    ApplicationAction, Command, Context, EffectId, Execute, FileMove, FolderList, Impersonate,
+    Kind, Logging, RenderError, RunAs, Shutdown, ShutdownMethod, Template,
 };
 
 use super::shutdown::Descending;
@@ -38,6 +38,8 @@ pub(crate) enum Task {
         script: String,
     },
     Shutdown(Descending),
+    /// By name.
+    Application(String, ApplicationAction),
     /// It is the server's.
     Elsewhere,
     NotYet(String),
@@ -121,6 +123,7 @@ pub(crate) fn render(
         Kind::Impersonate(impersonate) => Task::Impersonate(with.user(impersonate)?),
         Kind::Shutdown(shutdown) => Task::Shutdown(with.shutdown(shutdown)?),
         Kind::Registry { script } => Task::Registry { script: with.text(script)? },
+        Kind::Application(one) => Task::Application(with.text(&one.application)?, one.action),
         Kind::NotYet { name } => Task::NotYet(name.clone()),
         _ => Task::Elsewhere,
     })

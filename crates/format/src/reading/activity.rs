@@ -125,9 +125,6 @@ impl Reader<'_, '_> {
         entry: Entry,
         places: &mut ActivityPlaces,
     ) -> Understood {
-        if kind.is_later {
-            return (Some(Kind::NotYet { name: kind.name.to_owned() }), None);
-        }
         let Some(mut arguments) = self.arguments(kind, entry, places) else { return (None, None) };
         let timeout_place = places.timeout;
         let timeout = arguments.span("timeout").zip(timeout_place);

@@ -14,7 +14,7 @@ use crate::yaml::{Entry, Node, Style, Value};
 /// Reads the parameters of an activity from JSON. Texts are what they are: nothing in them is a
 /// template. What is wrong is told in one text.
 pub fn activity_call(kind: &str, parameters: &Json) -> Result<Activity, String> {
-    let known = table::activity_named(kind).filter(|known| !known.is_later);
+    let known = table::activity_named(kind);
     let known = known.ok_or_else(|| format!("there is no activity `{kind}`"))?;
     let mut problems = Problems::new("");
     let mut reader = Reader { is_literal: true, ..Reader::new(&mut problems) };
@@ -116,7 +116,7 @@ mod tests {
             ("execute", json!({ "command": "x", "log": "some" }), "`none`"),
             ("upload", json!({ "from": "a", "to": "/b", "timeout": "soon" }), "length of time"),
             ("execut", json!({}), "there is no activity `execut`"),
-            ("application", json!({}), "there is no activity"),
+            ("application", json!({}), "`application` lacks `application`"),
         ] {
             let error = activity_call(kind, &asked).unwrap_err();
             assert!(error.contains(words), "{kind}: {error}");

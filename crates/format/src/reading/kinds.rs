@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use model::Span;
 use workflow::{
-    Action, ActivityName, Channel, Command, Execute, FileMove, FolderList, Impersonate, Kind,
-    Logging, Message, OneRename, Script, Shutdown, ShutdownMethod, Template, Transfer, Visibility,
-    WakeOnLan, WakeThrough,
+    Action, ActivityName, ApplicationAction, Channel, Command, Execute, FileMove, FolderList,
+    Impersonate, Kind, Logging, Message, OneApplication, OneRename, Script, Shutdown,
+    ShutdownMethod, Template, Transfer, Visibility, WakeOnLan, WakeThrough,
 };
 
 use super::values::{Argument, Texts, blank};
@@ -142,6 +142,7 @@ pub(super) fn build(name: &'static str, arguments: &mut Arguments) -> Option<Kin
             wait: arguments.switch("wait"),
         }),
         "message" => Kind::Message(message(arguments)),
+        "application" => Kind::Application(one_application(arguments)),
         later => Kind::NotYet { name: later.to_owned() },
     };
     debug_assert!(arguments.0.is_empty(), "parameters of `{name}` that nothing takes");
@@ -251,6 +252,17 @@ fn wake(arguments: &mut Arguments) -> WakeOnLan {
             _ => WakeThrough::Any,
         },
         port: arguments.count("port"),
+    }
+}
+
+fn one_application(arguments: &mut Arguments) -> OneApplication {
+    let action = arguments.choice("do");
+    OneApplication {
+        application: arguments.text("application"),
+        action: ApplicationAction::ALL
+            .into_iter()
+            .find(|known| known.as_str() == action)
+            .unwrap_or(ApplicationAction::Distribute),
     }
 }
 

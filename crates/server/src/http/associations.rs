@@ -13,7 +13,7 @@ use crate::clock::now;
 use crate::hall::{ADMIN, About, Hall};
 
 /// Machines look no more often.
-const VERIFY_SECONDS_MIN: u64 = 60;
+const VERIFY_SECONDS_MIN: u64 = 10;
 
 #[utoipa::path(
     get, path = "/api/associations",
@@ -49,7 +49,7 @@ pub async fn add(
     let every = asked.verify_every_s;
     if every != 0 && every < VERIFY_SECONDS_MIN {
         let text = format!("machines cannot look every {every} s");
-        let hint = "at least a minute lies between two looks: --verify 1m";
+        let hint = "at least ten seconds lie between two looks: --verify 10s";
         return Err(Failure::new(Code::Request, text, hint));
     }
     let row = rows::Association {

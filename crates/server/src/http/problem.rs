@@ -277,6 +277,15 @@ impl From<DeployError> for Failure {
                 let hint = "variables are declared under `variables:` in the workflow";
                 Self::new(Code::Variables, text, hint)
             }
+            DeployError::UnknownApplication(_) => {
+                let hint =
+                    "`deskhand app published` lists all, `deskhand app publish FILE` adds one";
+                Self::new(Code::NotFound, text, hint)
+            }
+            DeployError::ApplicationName(_) => {
+                let hint = "it may hold variables of the workflow only; `choose` leads to others";
+                Self::new(Code::Application, text, hint)
+            }
             DeployError::Stopped => Self::new(Code::Dates, text, "give a later one: `--stop TIME`"),
             DeployError::UnknownCopy(_) => {
                 Self::new(Code::NotFound, text, "`deskhand deployment show ID` lists its copies")

@@ -21,7 +21,6 @@ pub const UNQUOTED_OUTPUT: &str = "DH-W018";
 pub const DEPOT_PATH: &str = "DH-W019";
 pub const TARGET_PATH: &str = "DH-W020";
 pub const NAME_WITH_FOLDER: &str = "DH-W021";
-pub const NOT_YET: &str = "DH-W022";
 pub const TARGET_TWICE: &str = "DH-W023";
 pub const TIMEOUT: &str = "DH-W024";
 pub const UNKNOWN_FILTER: &str = "DH-W025";
@@ -32,7 +31,7 @@ pub const NUMBER: &str = "DH-W029";
 pub const MIXED_USERS: &str = "DH-W030";
 
 /// Every code that [`crate::check`] can give.
-pub const ALL: [&str; 30] = [
+pub const ALL: [&str; 29] = [
     UNKNOWN_ACTIVITY,
     UNREACHABLE,
     UNHANDLED_ERROR,
@@ -54,7 +53,6 @@ pub const ALL: [&str; 30] = [
     DEPOT_PATH,
     TARGET_PATH,
     NAME_WITH_FOLDER,
-    NOT_YET,
     TARGET_TWICE,
     TIMEOUT,
     UNKNOWN_FILTER,

@@ -53,6 +53,7 @@ impl Checked<'_> {
             Kind::Script(script) => self.script(script),
             Kind::WakeOnLan(wake) => self.number("port", wake.port, 1..=65_535),
             Kind::Action(action) => self.needed("name", &action.name),
+            Kind::Application(one) => self.needed("application", &one.application),
             Kind::Message(message) => {
                 self.needed("subject", &message.subject);
                 let is_to_nobody = message.to.iter().all(is_blank);

@@ -14,15 +14,6 @@ pub(super) fn check(workflow: &Workflow, graph: &Graph<'_>, report: &mut Report)
     for (name, activity) in &workflow.activities {
         check_targets(workflow, name, activity, report);
         check_events(name, activity, report);
-        if let Kind::NotYet { name: kind } = &activity.kind {
-            report.error(
-                code::NOT_YET,
-                Site::Activity(name.clone()),
-                format!("`{kind}` is not in this version"),
-                "the file is understood, but this version cannot carry it out; take the activity \
-                 out or wait for a later version",
-            );
-        }
     }
     for (number, name) in graph.names.iter().enumerate() {
         if !graph.is_reachable[number] {

@@ -172,6 +172,42 @@ pub struct OneRename {
     pub on_server: bool,
 }
 
+/// An application of the fleet, at this target (AC-24).
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneApplication {
+    /// The name or id that it is published with. It must be known when the deployment is made.
+    pub application: Template,
+    pub action: ApplicationAction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplicationAction {
+    /// With what it needs, where this version is not there yet.
+    Distribute,
+    /// Looks what differs from what was distributed.
+    Verify,
+    /// Puts that right.
+    Repair,
+    Uninstall,
+    /// Tells what distributing would do, and does nothing.
+    Plan,
+}
+
+impl ApplicationAction {
+    pub const ALL: [Self; 5] =
+        [Self::Distribute, Self::Verify, Self::Repair, Self::Uninstall, Self::Plan];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Distribute => "distribute",
+            Self::Verify => "verify",
+            Self::Repair => "repair",
+            Self::Uninstall => "uninstall",
+            Self::Plan => "plan",
+        }
+    }
+}
+
 /// One text with `;` between paths, or one text for each path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FolderList {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use model::{RunId, Span, Timestamp};
 use workflow::{
-    Action, Activity, ActivityName, Channel, Command, Context, Control, EffectId, Event, Execute,
-    FileMove, FolderList, Impersonate, Input, Kind, Logging, Message, OneRename, Order, Place,
-    Record, Report, Run, Script, Shutdown, ShutdownMethod, Template, Transfer, Visibility,
-    WakeOnLan, WakeThrough, Workflow,
+    Action, Activity, ActivityName, ApplicationAction, Channel, Command, Context, Control,
+    EffectId, Event, Execute, FileMove, FolderList, Impersonate, Input, Kind, Logging, Message,
+    OneApplication, OneRename, Order, Place, Record, Report, Run, Script, Shutdown, ShutdownMethod,
+    Template, Transfer, Visibility, WakeOnLan, WakeThrough, Workflow,
 };
 
 /// Numbers from a number (splitmix64).
@@ -83,7 +83,7 @@ pub fn kinds() -> Vec<Kind> {
         }),
         Kind::Upload { transfer: transfer(), from_targets: false },
         Kind::Download(transfer()),
-        Kind::NotYet { name: "application".into() },
+        Kind::NotYet { name: "later".into() },
     ];
     all.extend(on_the_target());
     all.extend(of_the_server());
@@ -125,6 +125,10 @@ fn on_the_target() -> Vec<Kind> {
         shutdown(ShutdownMethod::Restart),
         shutdown(ShutdownMethod::PowerOff),
         Kind::Registry { script: text(r"[HKLM\Software]?") },
+        Kind::Application(OneApplication {
+            application: text("Viewer"),
+            action: ApplicationAction::Distribute,
+        }),
         Kind::Script(Script {
             code: "return 1".into(),
             depot: Vec::new(),

@@ -1,0 +1,367 @@
+//! Applications that this machine is to have: what was signed for it, and bringing that about.
+//!
+//! [`application::keeper`] decides; here are the set it goes by ([`Held`]), the documents and files
+//! that it needs ([`Stock`]), and the hands. All of it goes on while no server is there: what was
+//! fetched once is used from disk. Invariants: an order acts on content only that the set names by
+//! hash; an application whose new files are not here yet stays as it is, and is never taken for
+//! one that is not wanted any more.
+
+mod doing;
+mod fetching;
+mod hands;
+mod notes;
+mod stock;
+mod told;
+mod wanted;
+mod wishes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::Part;
+use application::keeper::{Ended, Held as HeldPart, Input as Known, Keeper, Order};
+use jiff::tz::TimeZone;
+use machine::power::Power;
+use model::{ApplicationId, ComputerId, Timestamp};
+use tokio::sync::{Notify, mpsc};
+use trust::WantedSet;
+use wire::wanted::{Standing, Standings};
+
+use crate::application::Document;
+use crate::clock::now;
+use crate::driver::{Input, due};
+use crate::state::StateFolder;
+use crate::transfer::Transfers;
+use doing::Doing;
+pub(crate) use hands::{Brought, Came, Hands, HandsError, differing};
+use notes::Notes;
+use stock::Stock;
+pub(crate) use wanted::{Current, Held};
+
+/// How often it is looked who is logged on.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What a keeper works with.
+pub(crate) struct Parts {
+    pub computer: ComputerId,
+    pub folder: StateFolder,
+    pub current: Current,
+    /// A server wants to be told where everything stands.
+    pub asked: Arc<Notify>,
+    pub transfers: Arc<Transfers>,
+    pub inputs: mpsc::Sender<Input>,
+    /// None where nothing of the machine itself may be touched.
+    pub power: Option<Arc<dyn Power>>,
+    pub hands: Hands,
+}
+
+struct Task {
+    parts: Parts,
+    engine: Keeper,
+    notes: Notes,
+    stock: Stock,
+    set: Arc<WantedSet>,
+    /// A set is known. Before that nothing is done: what is here would be taken for unwanted.
+    is_told: bool,
+    documents: BTreeMap<ApplicationId, Arc<Document>>,
+    names: BTreeMap<ApplicationId, String>,
+    versions: BTreeMap<(ApplicationId, Part), u16>,
+    users: BTreeSet<String>,
+    /// What is not in stock, and why not.
+    untouched: BTreeMap<ApplicationId, String>,
+    said: Vec<Standing>,
+}
+
+/// What happened beside.
+enum News {
+    Ended(Order, Ended),
+    Fetched,
+    NotFetched(ApplicationId, String),
+    Users(BTreeSet<String>),
+}
+
+/// Keeps for ever; without hands, which is told, it ends.
+pub(crate) async fn keep(parts: Parts) {
+    let hands = parts.hands.clone();
+    let opened = tokio::task::spawn_blocking(move || hands.on_record()).await;
+    let here = match opened {
+        Ok(Ok(here)) => here,
+        Ok(Err(error)) => {
+            tracing::error!("applications are not kept: {}", error.in_words());
+            return std::future::pending().await;
+        }
+        Err(error) => {
+            tracing::error!("applications are not kept: {error}");
+            return std::future::pending().await;
+        }
+    };
+    let notes = Notes::open(&parts.folder);
+    let held = |one: &hands::OnRecord| {
+        let looked = notes.looked(one.application, &one.part);
+        HeldPart {
+            application: one.application,
+            part: one.part.clone(),
+            version: one.version,
+            verified_at: looked.map_or(Timestamp::EPOCH, notes::Looked::at),
+            drift: looked.map_or(0, |looked| looked.drift),
+            uninstall_when_unassociated: notes.goes(one.application),
+        }
+    };
+    let users = parts.users().await;
+    let all: Vec<HeldPart> = here.iter().map(held).collect();
+    let engine = Keeper::open(parts.computer, TimeZone::system(), all, users.clone());
+    let task = Task {
+        engine,
+        notes,
+        stock: Stock::of(&parts.folder),
+        set: Arc::default(),
+        is_told: false,
+        documents: BTreeMap::new(),
+        names: here.iter().map(|one| (one.application, one.name.clone())).collect(),
+        versions: here.into_iter().map(|one| ((one.application, one.part), one.version)).collect(),
+        users,
+        untouched: BTreeMap::new(),
+        said: Vec::new(),
+        parts,
+    };
+    task.run().await;
+}
+
+impl Parts {
+    /// Below a root nobody is logged on.
+    async fn users(&self) -> BTreeSet<String> {
+        if self.hands.place().root().is_some() {
+            return BTreeSet::new();
+        }
+        let found = tokio::task::spawn_blocking(machine::identity::users_logged_on).await;
+        match found {
+            Ok(Ok(users)) => users.into_iter().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+}
+
+impl Task {
+    async fn run(mut self) {
+        let (tell, mut news) = mpsc::channel(16);
+        let mut current = self.parts.current.clone();
+        let asked = self.parts.asked.clone();
+        let mut looking = tokio::time::interval(LOOK);
+        let fetching = fetching::fetch(
+            self.stock.clone(),
+            self.parts.transfers.clone(),
+            self.parts.current.clone(),
+            tell.clone(),
+        );
+        let mut fetching = std::pin::pin!(fetching);
+        let known = current.borrow_and_update().clone();
+        self.want(known);
+        loop {
+            while self.is_told
+                && let Some(order) = self.engine.poll_order(now())
+            {
+                self.begin(order, tell.clone());
+            }
+            self.report(false).await;
+            let timeout = self.engine.poll_timeout(now()).map(|(at, _)| at);
+            let timeout = timeout.filter(|_| self.is_told);
+            tokio::select! {
+                changed = current.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let set = current.borrow_and_update().clone();
+                    self.want(set);
+                }
+                Some(news) = news.recv() => self.hear(news),
+                () = &mut fetching => return,
+                () = asked.notified() => self.report(true).await,
+                () = due(timeout) => {}
+                _ = looking.tick() => {
+                    let users = self.parts.users().await;
+                    self.hear(News::Users(users));
+                }
+            }
+        }
+    }
+
+    /// Without a set nothing is wanted and nothing is gone: it has not been told yet.
+    fn want(&mut self, set: Option<Arc<WantedSet>>) {
+        let Some(set) = set else { return };
+        for wanted in &set.applications {
+            self.notes.note_goes(wanted.application, wanted.uninstall);
+            self.names.insert(wanted.application, wanted.name.clone());
+        }
+        (self.set, self.is_told) = (set, true);
+        self.untouched.clear();
+        self.renew();
+    }
+
+    /// Tells the engine what is wanted, as far as its files are here.
+    fn renew(&mut self) {
+        self.documents.clear();
+        let set = self.set.clone();
+        let mut wishes = Vec::with_capacity(set.applications.len());
+        let mut is_whole = true;
+        for wanted in &set.applications {
+            let id = wanted.application;
+            let missing = self.stock.ready(wanted).map(|document| {
+                let is_here = |id| self.versions.contains_key(&(id, Part::Machine));
+                let missing = wishes::missing(&document.application, &set.applications, is_here);
+                (document, missing)
+            });
+            if let Some((document, None)) = missing {
+                wishes.push(wishes::wish(wanted, &document.application));
+                self.documents.insert(id, Arc::new(document));
+                self.untouched.remove(&id);
+                continue;
+            }
+            is_whole = false;
+            match missing {
+                Some((_, needed)) => {
+                    let needed = needed.unwrap_or_default();
+                    let why = format!("the application {needed}, which it needs and nobody gives");
+                    self.untouched.insert(id, why);
+                }
+                None => {
+                    let on_their_way = || "its files, which are on their way".to_owned();
+                    self.untouched.entry(id).or_insert_with(on_their_way);
+                }
+            }
+            if let Some(version) = self.versions.get(&(id, Part::Machine)) {
+                wishes.push(wishes::stay(wanted, *version));
+            }
+        }
+        self.engine.handle(Known::Wanted(wishes), now());
+        if is_whole && let Err(error) = self.stock.sweep(&set) {
+            tracing::debug!("files of applications that are not wanted stay: {error}");
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Fetched => self.renew(),
+            News::NotFetched(id, why) => drop(self.untouched.insert(id, why)),
+            News::Users(users) => {
+                for user in users.difference(&self.users) {
+                    self.engine.handle(Known::LoggedOn(user.clone()), now());
+                }
+                for user in self.users.difference(&users) {
+                    self.engine.handle(Known::LoggedOff(user.clone()), now());
+                }
+                self.users = users;
+            }
+            News::Ended(order, ended) => {
+                self.note(&order, &ended);
+                self.engine.handle(Known::Ended(ended), now());
+            }
+        }
+    }
+
+    fn note(&mut self, order: &Order, ended: &Ended) {
+        let (application, part) = match order {
+            Order::Distribute { application, part }
+            | Order::Verify { application, part, .. }
+            | Order::Uninstall { application, part } => (*application, part),
+            Order::Restart { .. } => return,
+        };
+        let name = self.names.get(&application).cloned().unwrap_or_default();
+        match ended {
+            Ended::InPlace { held, .. } => {
+                tracing::info!("{name} version {} is in place", held.version);
+                self.versions.insert((application, part.clone()), held.version);
+                self.notes.note_looked(application, part, held.verified_at, held.drift);
+            }
+            Ended::Verified { drift } => {
+                self.notes.note_looked(application, part, now(), *drift);
+            }
+            Ended::Uninstalled => {
+                tracing::info!("{name} is uninstalled");
+                self.versions.remove(&(application, part.clone()));
+                self.notes.forget(application, part);
+            }
+            Ended::Failed { why } => tracing::error!("{name}: {why}"),
+            Ended::Unavailable { why } => tracing::info!("{name} is not for this machine: {why}"),
+            Ended::Declined => tracing::info!("{name} was declined"),
+            Ended::Restarting => {}
+        }
+    }
+
+    fn begin(&mut self, order: Order, tell: mpsc::Sender<News>) {
+        let doing = self.doing(&order);
+        tokio::spawn(async move {
+            let ended = doing.carry_out(&order).await;
+            // The keeper ends with the agent.
+            let _ = tell.send(News::Ended(order, ended)).await;
+        });
+    }
+
+    /// All that carrying an order out needs of what is known here.
+    fn doing(&mut self, order: &Order) -> Doing {
+        let id = match order {
+            Order::Distribute { application, .. }
+            | Order::Verify { application, .. }
+            | Order::Uninstall { application, .. } => Some(*application),
+            Order::Restart { .. } => None,
+        };
+        let wanted =
+            id.and_then(|id| self.set.applications.iter().find(|one| one.application == id));
+        let document = id.and_then(|id| self.documents.get(&id).cloned());
+        let asks = match (order, &document) {
+            (Order::Distribute { application, .. }, Some(document)) => {
+                let version = document.application.version;
+                let asks = document.application.options.prompt
+                    && !self.users.is_empty()
+                    && !self.notes.was_asked(*application, version);
+                if asks {
+                    self.notes.note_asked(*application, version);
+                }
+                asks
+            }
+            (Order::Restart { ask, .. }, _) => *ask && !self.users.is_empty(),
+            _ => false,
+        };
+        Doing {
+            hands: self.parts.hands.clone(),
+            power: self.parts.power.clone(),
+            source: wanted.and_then(|wanted| self.stock.source(wanted.source)),
+            goes: wanted.is_some_and(|wanted| wanted.uninstall),
+            document,
+            asks,
+        }
+    }
+
+    /// Tells a server where everything stands, if that is news or it has asked.
+    async fn report(&mut self, is_asked: bool) {
+        let instant = now();
+        let mut told = told::told(self.engine.standings(instant), &self.names, instant);
+        for wanted in &self.set.applications {
+            let Some(why) = self.untouched.get(&wanted.application) else { continue };
+            let known = told
+                .iter_mut()
+                .find(|one| one.application == wanted.application && one.user.is_none());
+            match known {
+                Some(known) => {
+                    known.wanted = Some(wanted.version);
+                    known.state = "pending".to_owned();
+                    known.pending.clone_from(why);
+                }
+                None => told.push(told::untouched(wanted, why, instant)),
+            }
+        }
+        if !self.is_told || (!is_asked && is_same(&told, &self.said)) {
+            return;
+        }
+        self.said.clone_from(&told);
+        let standings = Standings { are_all: true, parts: told };
+        // Without a driver the agent is ending.
+        let _ = self.parts.inputs.send(Input::Standings(standings)).await;
+    }
+}
+
+/// Apart from when it was told.
+fn is_same(one: &[Standing], other: &[Standing]) -> bool {
+    let same = |(a, b): (&Standing, &Standing)| Standing { at: b.at, ..a.clone() } == *b;
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}

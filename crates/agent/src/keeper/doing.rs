@@ -1,0 +1,156 @@
+//! One order being carried out: whoever is there is asked first where that is wished, then the
+//! hands do it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::Part;
+use application::keeper::{Ended, Held, Order};
+use machine::power::{Descent, Power, PowerWish};
+use machine::{Answer, Question};
+use model::ApplicationId;
+use tokio_util::sync::CancellationToken;
+
+use super::hands::{Came, Hands, HandsError};
+use crate::application::{Document, Reason};
+use crate::clock::now;
+use crate::effect::sentence;
+
+/// How long whoever was asked is waited for.
+const ANSWER: Duration = Duration::from_secs(5 * 60);
+/// Between the word that the machine restarts and its restart.
+const NOTICE: Duration = Duration::from_secs(60);
+
+pub(super) struct Doing {
+    pub(super) hands: Hands,
+    pub(super) power: Option<Arc<dyn Power>>,
+    pub(super) document: Option<Arc<Document>>,
+    pub(super) source: Option<PathBuf>,
+    /// It goes when it is wanted no longer.
+    pub(super) goes: bool,
+    /// Somebody is there and is asked before.
+    pub(super) asks: bool,
+}
+
+impl Doing {
+    pub(super) async fn carry_out(self, order: &Order) -> Ended {
+        match order {
+            Order::Restart { .. } => self.restart().await,
+            Order::Uninstall { application, part } => {
+                let (hands, id, part) = (self.hands, *application, part.clone());
+                let done = blocking(move || {
+                    hands.uninstall(id, &part, &CancellationToken::new()).map(drop)
+                });
+                match done.await {
+                    // Whoever took it away by hand has done what was to be done.
+                    Ok(()) | Err(HandsError::NotHere) => Ended::Uninstalled,
+                    Err(error) => Ended::Failed { why: error.in_words() },
+                }
+            }
+            Order::Verify { application, part, repair } => {
+                self.verify(*application, part.clone(), *repair).await
+            }
+            Order::Distribute { application, part } => {
+                self.distribute(*application, part.clone()).await
+            }
+        }
+    }
+
+    async fn distribute(self, application: ApplicationId, part: Part) -> Ended {
+        let (Some(document), Some(source)) = (self.document, self.source) else {
+            return Ended::Failed { why: "its files are not here".to_owned() };
+        };
+        if self.asks && !agreed(&offer(&document)).await {
+            return Ended::Declined;
+        }
+        let (hands, of) = (self.hands, part.clone());
+        let done = blocking(move || {
+            let cancel = CancellationToken::new();
+            hands.distribute(&document, &source, &of, Reason::Asked, &cancel)
+        });
+        match done.await {
+            Ok(Came::InPlace { version, restart, ask, .. }) => {
+                let held = Held {
+                    application,
+                    part,
+                    version,
+                    verified_at: now(),
+                    drift: 0,
+                    uninstall_when_unassociated: self.goes,
+                };
+                Ended::InPlace { held, restart, ask }
+            }
+            Ok(Came::Unavailable(why)) => Ended::Unavailable { why },
+            Err(error) => Ended::Failed { why: error.in_words() },
+        }
+    }
+
+    async fn verify(self, application: ApplicationId, part: Part, repair: bool) -> Ended {
+        let Some(source) = self.source else {
+            return Ended::Failed { why: "its files are not here".to_owned() };
+        };
+        let hands = self.hands;
+        let done = blocking(move || {
+            hands.verify(application, &part, &source, repair, &CancellationToken::new())
+        });
+        match done.await {
+            Ok(found) => {
+                for line in &found.differs {
+                    let what = if found.remains { "differs" } else { "was put right" };
+                    tracing::info!("{application}: {line} ({what})");
+                }
+                let remaining = if found.remains { found.differs.len() } else { 0 };
+                Ended::Verified { drift: u32::try_from(remaining).unwrap_or(u32::MAX) }
+            }
+            Err(error) => Ended::Failed { why: error.in_words() },
+        }
+    }
+
+    async fn restart(self) -> Ended {
+        let Some(power) = self.power else {
+            return Ended::Failed { why: "this agent may not restart its machine".to_owned() };
+        };
+        let question = Question {
+            title: "Restart".to_owned(),
+            text: "Programs were installed that need a restart of this computer. Restart it now?"
+                .to_owned(),
+            timeout: ANSWER,
+        };
+        if self.asks && !agreed(&question).await {
+            return Ended::Declined;
+        }
+        let wish = PowerWish { descent: Descent::Restart, message: None, force: false };
+        power.announce(&wish, NOTICE);
+        tokio::time::sleep(NOTICE).await;
+        match power.go(&wish) {
+            Ok(()) => Ended::Restarting,
+            Err(error) => Ended::Failed { why: sentence(&error) },
+        }
+    }
+}
+
+fn offer(document: &Document) -> Question {
+    let application = &document.application;
+    let described = application.description.as_deref().map(|text| format!("\n\n{text}"));
+    let text = format!(
+        "{} is to be installed on this computer.{}\n\nInstall it now?",
+        application.name,
+        described.unwrap_or_default()
+    );
+    Question { title: application.name.clone(), text, timeout: ANSWER }
+}
+
+/// Only a no is a no: who does not answer does not keep a machine from what it should have.
+async fn agreed(question: &Question) -> bool {
+    machine::ask(question).await != Answer::No
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HandsError> + Send + 'static,
+) -> Result<T, HandsError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(HandsError::Refused(vec![format!("the agent failed in this: {error}")])),
+    }
+}

@@ -1,0 +1,313 @@
+//! What an order does on this machine: through [`crate::application`], one at a time.
+//!
+//! Everything here blocks, and is called where that may be.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use application::{Outcome, Part, Reboot};
+use machine::survey::FolderSource;
+use model::ApplicationId;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::{
+    Answers, Considered, Document, Done, Driver, Event, Failure, Offered, OpenError, Order, Place,
+    Reason, RecoverError, SetError, Step, StepError, in_order,
+};
+use crate::effect::sentence;
+
+/// Clones are the same hands.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    place: Place,
+    runtime: Handle,
+    busy: Mutex<()>,
+}
+
+/// An application with its files, ready to be distributed.
+pub(crate) struct Brought {
+    pub document: Document,
+    pub source: PathBuf,
+}
+
+/// What is on record here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OnRecord {
+    pub application: ApplicationId,
+    pub part: Part,
+    pub name: String,
+    pub version: u16,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// To the version that is here now.
+    InPlace { version: u16, is_changed: bool, restart: bool, ask: bool },
+    /// The rules that do not hold, in words.
+    Unavailable(String),
+}
+
+/// What was found to differ.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    /// One line for each thing, in words.
+    pub differs: Vec<String>,
+    /// Of these, nothing was put right.
+    pub remains: bool,
+    pub restart: bool,
+}
+
+/// Why an order came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandsError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("what was cut off earlier cannot be put right")]
+    Recover(#[from] RecoverError),
+    #[error(transparent)]
+    Step(#[from] StepError),
+    #[error("{}", .0.sentence())]
+    Failed(Box<Failure>),
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error("{}", .0.join("; "))]
+    Refused(Vec<String>),
+    #[error("it is not on record here")]
+    NotHere,
+}
+
+impl Hands {
+    pub(crate) fn new(place: Place, runtime: Handle) -> Self {
+        Self { shared: Arc::new(Shared { place, runtime, busy: Mutex::default() }) }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.shared.place
+    }
+
+    /// Whoever holds it works alone.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.shared.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) -> Result<Driver, HandsError> {
+        Ok(Driver::look(self.shared.place.clone(), self.shared.runtime.clone())?)
+    }
+
+    /// With what was cut off earlier put right.
+    fn open(&self) -> Result<Driver, HandsError> {
+        let mut driver = Driver::open(self.shared.place.clone(), self.shared.runtime.clone())?;
+        if let Some(recovered) = driver.recover(&mut note)? {
+            let what = if recovered.is_done { "brought to its end" } else { "undone" };
+            tracing::warn!("{}: what was cut off was {what}", recovered.application);
+        }
+        Ok(driver)
+    }
+
+    /// Puts right what was cut off, and tells what is here.
+    pub(crate) fn on_record(&self) -> Result<Vec<OnRecord>, HandsError> {
+        let _alone = self.alone();
+        let mut driver = self.look()?;
+        if driver.is_cut_off() {
+            driver = self.open()?;
+        }
+        let record = |record: &crate::application::Record| OnRecord {
+            application: record.id(),
+            part: record.installed.part.clone(),
+            name: record.installed.name.clone(),
+            version: record.installed.version,
+        };
+        Ok(driver.records().iter().map(record).collect())
+    }
+
+    pub(crate) fn distribute(
+        &self,
+        document: &Document,
+        source: &Path,
+        part: &Part,
+        reason: Reason,
+        cancel: &CancellationToken,
+    ) -> Result<Came, HandsError> {
+        let _alone = self.alone();
+        let mut driver = self.open()?;
+        let digests = driver.digests();
+        let source = FolderSource::new(source, &*digests);
+        // Nobody can be asked about single files here; what is confirmed is in the document.
+        let answers = Answers { confirm_all: true, ..Answers::default() };
+        let order =
+            Order { document, source: &source, part, reason, force: false, answers: &answers };
+        match driver.consider(&order)? {
+            Considered::Step(step) => {
+                let is_changed = !step.changes_nothing();
+                let done = carry_out(&mut driver, &step, &source, cancel)?;
+                let restart = restarts(&step, &done);
+                let (version, ask) = (document.application.version, step.prompt_reboot);
+                Ok(Came::InPlace { version, is_changed, restart, ask })
+            }
+            Considered::LeftAlone { installed } => {
+                let (restart, ask) = (false, false);
+                Ok(Came::InPlace { version: installed, is_changed: false, restart, ask })
+            }
+            Considered::Unavailable { why } => Ok(Came::Unavailable(why.join("; "))),
+            Considered::Gone => Err(HandsError::NotHere),
+        }
+    }
+
+    /// The first of these, with those of the others that it needs before it, for the machine.
+    pub(crate) fn distribute_all<'b>(
+        &self,
+        brought: &'b [Brought],
+        cancel: &CancellationToken,
+    ) -> Result<Came, HandsError> {
+        let offer = |(at, one): (usize, &'b Brought)| {
+            let application = &one.document.application;
+            Offered { application, at }
+        };
+        let offered: Vec<Offered<'b>> = brought.iter().enumerate().map(offer).collect();
+        let order = {
+            let _alone = self.alone();
+            in_order(&offered, self.look()?.records())?
+        };
+        let mut came = Came::Unavailable("nothing was brought".to_owned());
+        let mut anything = false;
+        for member in order {
+            let Brought { document, source } = &brought[member.at];
+            let done = self.distribute(document, source, &Part::Machine, member.reason, cancel);
+            came = match done {
+                Err(error) if member.may_fail => {
+                    let name = &document.application.name;
+                    tracing::warn!("{name}, which may fail, does: {}", error.in_words());
+                    continue;
+                }
+                done => done?,
+            };
+            anything |= matches!(came, Came::InPlace { is_changed: true, .. });
+            let is_last = member.at == 0;
+            if let (Came::Unavailable(_), false, false) = (&came, is_last, member.may_fail) {
+                return Ok(came);
+            }
+        }
+        if let Came::InPlace { is_changed, .. } = &mut came {
+            *is_changed = anything;
+        }
+        Ok(came)
+    }
+
+    /// What differs from the record; with `repair` put right.
+    pub(crate) fn verify(
+        &self,
+        application: ApplicationId,
+        part: &Part,
+        source: &Path,
+        repair: bool,
+        cancel: &CancellationToken,
+    ) -> Result<Found, HandsError> {
+        let _alone = self.alone();
+        let mut driver = if repair { self.open()? } else { self.look()? };
+        let digests = driver.digests();
+        let source = FolderSource::new(source, &*digests);
+        let record = driver.record(application, part).cloned().ok_or(HandsError::NotHere)?;
+        let step = driver.verify(&record, &source)?;
+        let differs = differing(&step);
+        if differs.is_empty() {
+            driver.remember();
+            return Ok(Found::default());
+        }
+        if !repair {
+            return Ok(Found { differs, remains: true, restart: false });
+        }
+        let done = carry_out(&mut driver, &step, &source, cancel)?;
+        Ok(Found { differs, remains: false, restart: restarts(&step, &done) })
+    }
+
+    pub(crate) fn uninstall(
+        &self,
+        application: ApplicationId,
+        part: &Part,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<String>, HandsError> {
+        let _alone = self.alone();
+        let mut driver = self.open()?;
+        let record = driver.record(application, part).cloned().ok_or(HandsError::NotHere)?;
+        let digests = driver.digests();
+        let source = record.source.clone().map_or_else(PathBuf::new, PathBuf::from);
+        let source = FolderSource::new(&source, &*digests);
+        let step = driver.uninstall(&record, false)?;
+        Ok(carry_out(&mut driver, &step, &source, cancel)?.left)
+    }
+
+    /// What distributing would do, item by item; nothing is changed.
+    pub(crate) fn plan(
+        &self,
+        document: &Document,
+        source: &Path,
+        part: &Part,
+    ) -> Result<Considered, HandsError> {
+        let driver = self.look()?;
+        let digests = driver.digests();
+        let source = FolderSource::new(source, &*digests);
+        let answers = Answers { confirm_all: true, ..Answers::default() };
+        let reason = Reason::Asked;
+        let order =
+            Order { document, source: &source, part, reason, force: false, answers: &answers };
+        Ok(driver.consider(&order)?)
+    }
+}
+
+fn carry_out(
+    driver: &mut Driver,
+    step: &Step,
+    source: &FolderSource<'_>,
+    cancel: &CancellationToken,
+) -> Result<Done, HandsError> {
+    if step.is_refused() {
+        let errors = step.plan.findings.iter();
+        let errors = errors.filter(|found| found.severity == application::Severity::Error);
+        return Err(HandsError::Refused(errors.map(|found| found.message.clone()).collect()));
+    }
+    let done = driver.carry_out(step, source, &mut note, cancel);
+    done.map_err(|failure| HandsError::Failed(Box::new(failure)))
+}
+
+/// What is not as it is on record, one line for each.
+pub(crate) fn differing(step: &Step) -> Vec<String> {
+    let items = step.plan.items.iter().filter_map(|item| match &item.outcome {
+        Outcome::Changed { before, after } => Some(format!("{}: {before} -> {after}", item.target)),
+        Outcome::InPlace | Outcome::Skipped { .. } => None,
+    });
+    let packages = step.packages.iter().filter(|package| !package.is_in_place());
+    items.chain(packages.map(|package| format!("{package:?}"))).collect()
+}
+
+fn restarts(step: &Step, done: &Done) -> bool {
+    match step.reboot {
+        Reboot::Never => false,
+        Reboot::IfNeeded => !done.reboot.is_empty(),
+        Reboot::Always => !step.changes_nothing(),
+    }
+}
+
+/// What a step says goes to the log of the agent.
+fn note(event: Event) {
+    match event {
+        Event::Began(phase) => tracing::debug!("{}", phase.as_str()),
+        Event::Note(text) => tracing::warn!("{text}"),
+        Event::Output { phase, bytes, .. } => {
+            tracing::info!("{}: {}", phase.as_str(), String::from_utf8_lossy(&bytes).trim_end());
+        }
+        Event::Ended { name, count } => tracing::info!("{count} processes of {name} were ended"),
+        Event::Service { name, how } => tracing::info!("service {name}: {how:?}"),
+    }
+}
+
+impl HandsError {
+    pub(crate) fn in_words(&self) -> String {
+        sentence(self)
+    }
+}
