@@ -30,6 +30,23 @@ pub struct Document {
     pub application: Application,
 }
 
+impl Document {
+    /// Findings about an item begin with its line.
+    fn located(&self, mut plan: Plan) -> Plan {
+        if plan.findings.iter().all(|finding| finding.place.is_none()) {
+            return plan;
+        }
+        let parsed = format::parse_application(&self.text);
+        for finding in &mut plan.findings {
+            let line = finding.group.zip(finding.place);
+            if let Some(line) = line.and_then(|(group, place)| parsed.line(group, place)) {
+                finding.message = format!("line {line}: {}", finding.message);
+            }
+        }
+        plan
+    }
+}
+
 /// What people or a policy say to what a document leaves open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answers {
@@ -221,7 +238,7 @@ impl Driver {
             others: &others,
             given,
         };
-        let mut plan = application::plan(&wish, survey, order.source);
+        let mut plan = order.document.located(application::plan(&wish, survey, order.source));
         if what == What::Again && here.is_some_and(|here| here.document != order.document.text) {
             plan.findings.push(unraised(application));
         }
@@ -284,7 +301,7 @@ impl Driver {
             others: &others,
             given: &given,
         };
-        let plan = application::plan(&wish, &survey, source);
+        let plan = document.located(application::plan(&wish, &survey, source));
         let packages = if acts_for(&document.application, part) {
             packages::plan(self, &document.application, source, &macros)?
         } else {
