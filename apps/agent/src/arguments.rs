@@ -118,7 +118,7 @@ pub(crate) struct RunArguments {
     /// Instead of restarting the machine or switching it off, note that in this file. Programs that
     /// are delivered do not have this option.
     #[cfg(debug_assertions)]
-    #[arg(long, value_name = "FILE", hide = true)]
+    #[arg(long, value_name = "FILE", hide = true, env = "DESKHAND_POWER_DRIVER")]
     pub power_driver: Option<PathBuf>,
 }
 

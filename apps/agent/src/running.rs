@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use agent::config::{Config, ConfigError};
 use agent::run::{Ending, Options};
@@ -11,6 +12,7 @@ use agent::state::StateFolder;
 use agent::temporary::Folders;
 use agent::update::{EXIT_FOR_TRIAL, Supervised};
 use anyhow::{Context, Result};
+use machine::power::Power;
 
 use crate::arguments::{ReachArguments, RunArguments, WatchArguments};
 use crate::failure::Failure;
@@ -55,7 +57,7 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
         serve(what, asked).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let is_supervised = what.supervised;
+    let (is_supervised, power) = (what.supervised, power(&what));
     let stop = async move {
         tokio::select! {
             () = asked => {}
@@ -64,12 +66,7 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
     };
     let folder = folder(what.state.state)?;
     let config = configured(&folder, &what.reach)?;
-    #[cfg_attr(not(debug_assertions), allow(unused_mut))]
-    let mut options = Options { config, root: what.root, is_supervised, power: None };
-    #[cfg(debug_assertions)]
-    if let Some(file) = what.power_driver {
-        options.power = Some(std::sync::Arc::new(crate::power::Noted(file)));
-    }
+    let options = Options { config, root: what.root, is_supervised, power };
     let ending = agent::run::run(folder, options, stop).await?;
     Ok(match ending {
         Ending::Stopped => ExitCode::SUCCESS,
@@ -79,6 +76,7 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
 
 /// Serves the server on standard input and output.
 async fn serve(what: RunArguments, stop: impl Future<Output = ()>) -> Result<()> {
+    let power = power(&what);
     if let Some(expected) = &what.stdio.expect {
         agent::temporary::check_program(expected)?;
     }
@@ -87,7 +85,19 @@ async fn serve(what: RunArguments, stop: impl Future<Output = ()>) -> Result<()>
     } else {
         Folders::kept(folder(what.state.state)?.path().join("stdio"))?
     };
-    Ok(agent::temporary::run(folders, what.root, stop).await?)
+    Ok(agent::temporary::run(folders, what.root, power, stop).await?)
+}
+
+/// In place of the machine's own power.
+#[cfg(debug_assertions)]
+fn power(what: &RunArguments) -> Option<Arc<dyn Power>> {
+    let file = what.power_driver.clone()?;
+    Some(Arc::new(crate::power::Noted(file)))
+}
+
+#[cfg(not(debug_assertions))]
+fn power(_: &RunArguments) -> Option<Arc<dyn Power>> {
+    None
 }
 
 /// Ends and removes what a temporary agent leaves when it is killed.

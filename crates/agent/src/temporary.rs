@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use machine::power::{Power, system_power};
 use model::Digest;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
@@ -79,10 +80,12 @@ pub fn check_program(expected: &str) -> Result<(), TemporaryError> {
 }
 
 /// Serves the server on standard input and output until it leaves or `stop` is ready. Activities
-/// act below `root`, where one is given.
+/// act below `root`, where one is given. `power` stands for the machine's own, which an agent with a
+/// root never has.
 pub async fn run(
     folders: Folders,
     root: Option<PathBuf>,
+    power: Option<Arc<dyn Power>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), TemporaryError> {
     let mut stop = pin!(stop);
@@ -106,7 +109,9 @@ pub async fn run(
     let (from, to) = tokio::io::split(control);
     let (outbox, queued) = mpsc::channel(INPUTS_MAX);
     let saying = tokio::spawn(say(to, queued));
-    let mut session = Session::new(folders, root, &opener, sealing, outbox);
+    let own_power = || root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
+    let power = power.or_else(own_power);
+    let mut session = Session::new(folders, (root, power), &opener, sealing, outbox);
     session.hello().await;
     session.serve(from, &mut stop).await;
     session.end().await;
@@ -143,6 +148,8 @@ struct Session {
     outbox: mpsc::Sender<FromTemporary>,
     sealing: Arc<SealingKey>,
     definitions: BTreeMap<Digest, Arc<Workflow>>,
+    /// By which the server knows whether the machine was started anew.
+    boot_id: String,
     /// Tells transfers that the server is there, as long as this lives.
     _linked: watch::Sender<bool>,
     running: usize,
@@ -153,7 +160,7 @@ struct Session {
 impl Session {
     fn new(
         folders: Folders,
-        root: Option<PathBuf>,
+        (root, power): (Option<PathBuf>, Option<Arc<dyn Power>>),
         opener: &Opener,
         sealing: Arc<SealingKey>,
         outbox: mpsc::Sender<FromTemporary>,
@@ -163,6 +170,8 @@ impl Session {
         let way = Way::Carried(opener.clone());
         let (shown, logs) = mpsc::unbounded_channel();
         tokio::spawn(show(logs, outbox.clone()));
+        let boot_id = power.as_ref().map_or_else(machine::boot_id, |power| power.boot_id());
+        let boot_id = boot_id.unwrap_or_default();
         let doer = Doer {
             root,
             // Nobody is left to be shown it when the server is gone.
@@ -172,8 +181,7 @@ impl Session {
                 folders.work().join("hashes"),
                 is_linked,
             ))),
-            // After the restart nobody would know that it was done, and it would be ordered again.
-            power: None,
+            power,
             // The run is the server's, which has no journal of what a script here calls for.
             server: None,
             hands: None,
@@ -182,13 +190,24 @@ impl Session {
         let definitions = BTreeMap::new();
         let (running, prepared) = (0, BTreeSet::new());
         let _linked = linked;
-        Self { folders, effects, inputs, outbox, sealing, definitions, _linked, running, prepared }
+        Self {
+            folders,
+            effects,
+            inputs,
+            outbox,
+            sealing,
+            definitions,
+            boot_id,
+            _linked,
+            running,
+            prepared,
+        }
     }
 
     async fn hello(&self) {
         let hello = FromTemporary::Hello(TemporaryHello {
             version: crate::VERSION.to_owned(),
-            boot_id: machine::boot_id().unwrap_or_default(),
+            boot_id: self.boot_id.clone(),
             facts: machine::facts(),
             sealing_key: self.sealing.public().as_bytes().to_owned(),
         });

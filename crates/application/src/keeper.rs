@@ -10,6 +10,8 @@ mod standing;
 mod wish;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,7 +190,8 @@ impl Keeper {
             Next::Wait(why, Some(until)) => Some((until, why)),
             Next::Nothing | Next::Now(_) | Next::Wait(_, None) => None,
         });
-        let restart = self.restart_put_off.map(|until| (until, Why::RestartDeclined));
+        let put_off = self.restart_put_off.filter(|until| *until > now);
+        let restart = put_off.map(|until| (until, Why::RestartDeclined));
         waits.chain(restart).min_by_key(|(until, _)| *until)
     }
 

@@ -17,6 +17,8 @@ pub struct Sshd {
     pub port: u16,
     /// Whoever logs in has the folder `home` for a home, as on a machine of its own.
     has_home: bool,
+    /// What is asked of the machine's power goes into this file.
+    power: Option<PathBuf>,
     process: Option<Child>,
 }
 
@@ -24,19 +26,25 @@ impl Sshd {
     /// Listens on `host`, which may be any of `127.0.0.0/8`. Whoever logs in may use the folder
     /// [`Sshd::temp`] and no other for temporary files.
     pub fn start(folder: &Path, host: &str) -> Result<Self> {
-        Self::make(folder, host, false)
+        Self::make(folder, host, false, None)
     }
 
     /// The same as a machine of its own: who logs in finds no home of another address.
     pub fn start_with_home(folder: &Path, host: &str) -> Result<Self> {
-        Self::make(folder, host, true)
+        Self::make(folder, host, true, None)
     }
 
-    fn make(folder: &Path, host: &str, has_home: bool) -> Result<Self> {
+    /// The same as a machine whose power only takes notes, in the file `power`.
+    pub fn start_with_power(folder: &Path, host: &str, power: &Path) -> Result<Self> {
+        Self::make(folder, host, false, Some(power.to_owned()))
+    }
+
+    fn make(folder: &Path, host: &str, has_home: bool, power: Option<PathBuf>) -> Result<Self> {
         let folder = folder.join(format!("sshd-{host}"));
         std::fs::create_dir_all(folder.join("tmp"))?;
         let port = std::net::TcpListener::bind((host, 0))?.local_addr()?.port();
-        let mut sshd = Self { folder, host: host.to_owned(), port, has_home, process: None };
+        let host = host.to_owned();
+        let mut sshd = Self { folder, host, port, has_home, power, process: None };
         open(&sshd.folder, 0o755)?;
         open(&sshd.temp(), 0o1777)?;
         if has_home {
@@ -93,17 +101,22 @@ impl Sshd {
         // Where it drops its rights; Debian makes it when the service starts.
         std::fs::create_dir_all("/run/sshd")?;
         let file = |name: &str| self.file(name).display().to_string();
+        let mut given = format!("TMPDIR={}", file("tmp"));
+        if self.has_home {
+            given.push_str(&format!(" HOME={}", file("home")));
+        }
+        if let Some(power) = &self.power {
+            given.push_str(&format!(" DESKHAND_POWER_DRIVER={}", power.display()));
+        }
         let config = format!(
             "Port {}\nListenAddress {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              StrictModes no\nUsePAM no\nUseDNS no\nPasswordAuthentication yes\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 500\n\
-             MaxSessions 500\nPermitUserEnvironment no\nSetEnv TMPDIR={}{}\n",
+             MaxSessions 500\nPermitUserEnvironment no\nSetEnv {given}\n",
             self.port,
             self.host,
             file("host_key"),
             file("authorized_keys"),
-            file("tmp"),
-            if self.has_home { format!(" HOME={}", file("home")) } else { String::new() },
         );
         std::fs::write(self.file("config"), config)?;
         let mut command = Command::new(PROGRAM);

@@ -324,3 +324,92 @@ fn the_shipped_workflow_gives_computers_agents() -> Result<()> {
     ensure!(again["runs"][0]["reason"] == "it has an agent already", "{again}");
     until_clean(&sshd, &sshd.temp().display().to_string())
 }
+
+/// Whether the agent takes a file in place of the machine's power. One that is delivered does not,
+/// and would restart the machine that the test runs on.
+fn has_noted_power() -> Result<bool> {
+    let mut agent = std::process::Command::new(fleet::program("deskhand-agent"));
+    agent.args(["run", "--stdio", "--expect", "another program", "--power-driver", "notes"]);
+    let told = String::from_utf8_lossy(&agent.output()?.stderr).into_owned();
+    Ok(told.contains("not what was sent"))
+}
+
+/// The first step makes sure that only notes are taken.
+const RESTARTS: &str = "\
+workflow: Restarts
+start: before
+activities:
+  before:  { execute: { command: 'test -n \"$DESKHAND_POWER_DRIVER\" && echo before >> STEPS' }, on: { ok: restart } }
+  restart: { shutdown: { method: restart, message: Updates, force: true }, on: { ok: after } }
+  after:   { execute: { command: 'echo after >> STEPS' }, on: { ok: off } }
+  off:     { shutdown: { method: shutdown }, on: { ok: done } }
+  done:    { success: {} }
+";
+
+#[test]
+fn a_restart_is_waited_for_through_the_death_of_the_server() -> Result<()> {
+    if !is_root() || !has_noted_power()? {
+        return Ok(());
+    }
+    let mut fleet = Fleet::new()?;
+    let (notes, steps) = (fleet.folder().join("power"), fleet.folder().join("steps"));
+    let sshd = Sshd::start_with_power(fleet.folder(), "127.0.0.68", &notes)?;
+    let (root, key) = (root_at(&sshd), sshd.user_key());
+    must(&fleet, &["ssh", "trust", &sshd.place()])?;
+    must(&fleet, &["ssh", "policy", "--idle", "1"])?;
+    add(&fleet, "bare", &["--ssh", &root, "--ssh-key", &key])?;
+    let noted = || std::fs::read_to_string(&notes).unwrap_or_default();
+    let until_noted = |fleet: &Fleet, note: &str| {
+        until(note, || noted().contains(note).then_some(())).with_context(|| fleet.logs())
+    };
+    let id = fleet.begin(&RESTARTS.replace("STEPS", &steps.display().to_string()))?;
+    until_noted(&fleet, "go restart force=true \"Updates\"")?;
+    fleet.kill_server();
+    fleet.start_server()?;
+    // Another connection, the same boot: the machine is not up again.
+    must(&fleet, &["ssh", "test", "bare"])?;
+    ensure!(std::fs::read_to_string(&steps)? == "before\n", "it did not wait");
+    std::fs::write(notes.with_extension("boot"), "second")?;
+    sshd.cut()?;
+    until_noted(&fleet, "go power_off force=false")?;
+    let runs = fleet.until_ended(&id)?;
+    let is_success = runs[0].run.outcome.as_deref() == Some("success");
+    ensure!(is_success, "{runs:#?}\n{}", fleet.logs());
+    ensure!(std::fs::read_to_string(&steps)? == "before\nafter\n", "each step once");
+    ensure!(noted().lines().filter(|line| line.starts_with("go ")).count() == 2, "{}", noted());
+    until_clean(&sshd, &sshd.temp().display().to_string())
+}
+
+#[test]
+fn scripts_bring_files_into_the_depot() -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let fleet = Fleet::new()?;
+    let sshd = Sshd::start(fleet.folder(), "127.0.0.69")?;
+    let (root, key) = (root_at(&sshd), sshd.user_key());
+    must(&fleet, &["ssh", "trust", &sshd.place()])?;
+    must(&fleet, &["ssh", "policy", "--idle", "1"])?;
+    add(&fleet, "bare", &["--ssh", &root, "--ssh-key", &key])?;
+    let work = fleet.folder().join("work");
+    std::fs::create_dir_all(&work)?;
+    std::fs::write(work.join("report"), "one\n")?;
+    let source = format!(
+        "workflow: Brings\nstart: bring\nactivities:\n  bring:\n    script:\n      \
+         deposit: in/bare\n      messages: true\n      code: |\n        \
+         const brought = await download({{ from: '{work}', to: 'in/bare' }});\n        \
+         const refused = await message({{ subject: 'x' }}).catch((error) => error.message);\n        \
+         return {{ result: `${{brought.outputs.files}} ${{refused}}` }};\n    \
+         on: {{ ok: done, error: failed }}\n  \
+         done: {{ success: {{ message: '{{{{ activities.bring.result }}}}' }} }}\n  \
+         failed: {{ failure: {{}} }}\n",
+        work = work.display()
+    );
+    let result = deploy(&fleet, &source, "bare")?;
+    ensure!(outcome(&result) == "success", "{result}\n{}", fleet.logs());
+    let said = result["runs"][0]["reason"].as_str().unwrap_or_default();
+    ensure!(said.starts_with("1 ") && said.contains("no agent that could ask it"), "{said}");
+    let came = std::fs::read_to_string(fleet.depot().join("in/bare/report"));
+    ensure!(came.as_deref().ok() == Some("one\n"), "{came:?}: {result}");
+    until_clean(&sshd, &sshd.temp().display().to_string())
+}

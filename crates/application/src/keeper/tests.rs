@@ -175,6 +175,7 @@ fn restarts_come_last_and_may_be_put_off() {
     assert_eq!(keeper.poll_order(at(1)), None);
     assert!(keeper.standings(at(1))[0].restart_pending);
     assert_eq!(keeper.poll_order(at(24 * 3_600)), Some(restart));
+    assert_eq!(keeper.poll_timeout(at(24 * 3_600)), None, "it is being asked for");
     keeper.handle(Input::Ended(Ended::Restarting), at(24 * 3_600));
     assert_eq!(keeper.poll_order(at(24 * 3_600)), None);
 }
