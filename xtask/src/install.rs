@@ -10,7 +10,7 @@ use crate::process::{self, note};
 
 /// Debian's packages for the Windows lane.
 pub const WINDOWS: &[&str] =
-    &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine", "wine64"];
+    &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine", "wine64", "wixl"];
 
 /// Servers that tests talk to: a mail server; and networks of their own, with judges.
 pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd", "iproute2", "tcpdump", "wakeonlan"];

@@ -21,6 +21,9 @@ const AGENT: &str = "deskhand-agent";
 /// Packages whose tests run on Windows too.
 const TESTED: &[&str] = &["deskhand-machine"];
 
+/// Applications on a machine, through the agent's own driver.
+const APPLICATIONS: [&str; 4] = ["-p", "deskhand-agent-lib", "--test", "windows"];
+
 const BUILD_MAX: Duration = Duration::from_secs(40 * 60);
 const TESTS_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -37,6 +40,7 @@ pub fn run() -> Result<()> {
     session.lay_shim(&built)?;
     session.lay_shim(&built.join("deps"))?;
     conformance(&toolchain, &session)?;
+    applications(&toolchain, &session)?;
     judges(&session)?;
     end_to_end(&built.join(format!("{AGENT}.exe")), &session)
 }
@@ -51,7 +55,10 @@ impl Toolchain {
         let mut rustup = process::command("rustup");
         let targets = process::output(rustup.args(["target", "list", "--installed"]));
         if targets.is_some_and(|list| list.lines().any(|line| line.trim() == TARGET)) {
-            install::packages(&["gcc-mingw-w64-x86-64", "wine", "wine64"], "the Windows lane")?;
+            install::packages(
+                &["gcc-mingw-w64-x86-64", "wine", "wine64", "wixl"],
+                "the Windows lane",
+            )?;
             return Ok(Self::Rustup);
         }
         install::packages(install::WINDOWS, "the Windows lane")
@@ -96,7 +103,9 @@ impl Toolchain {
 fn build(toolchain: &Toolchain) -> Result<()> {
     process::run_within(&mut toolchain.cargo(&["build", "--quiet", "-p", AGENT]), BUILD_MAX)?;
     let mut tests = toolchain.cargo(&["test", "--quiet", "--no-run"]);
-    process::run_within(tests.args(tested()), BUILD_MAX)
+    process::run_within(tests.args(tested()), BUILD_MAX)?;
+    let mut tests = toolchain.cargo(&["test", "--quiet", "--no-run"]);
+    process::run_within(tests.args(APPLICATIONS), BUILD_MAX)
 }
 
 fn conformance(toolchain: &Toolchain, session: &Session) -> Result<()> {
@@ -107,10 +116,20 @@ fn conformance(toolchain: &Toolchain, session: &Session) -> Result<()> {
     process::run_within(&mut tests, TESTS_MAX)
 }
 
-/// What Windows programs read in files that we wrote, shortcuts and INI files.
+/// Applications come and go, judged by Wine's programs; packages are built by wixl.
+fn applications(toolchain: &Toolchain, session: &Session) -> Result<()> {
+    let mut tests = toolchain.cargo(&["test", "--no-fail-fast"]);
+    session.equip(tests.args(APPLICATIONS));
+    tests.env("DESKHAND_JUDGE", session.judge()?);
+    tests.env("DESKHAND_TRIAL_PACKAGES", session.packages()?);
+    tests.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", session.wine());
+    process::run_within(&mut tests, TESTS_MAX)
+}
+
+/// What Windows programs read in files that we wrote: shortcuts, INI files and `.reg` files.
 fn judges(session: &Session) -> Result<()> {
-    let mut test = cargo(["test", "-p", "deskhand-application", "--test", "judges"]);
-    test.args(suite::locked()).args(["--", "--ignored"]);
+    let mut test = cargo(["test", "-p", "deskhand-application", "-p", "deskhand-format"]);
+    test.args(["--test", "judges"]).args(suite::locked()).args(["--", "--ignored"]);
     session.equip(&mut test);
     test.env("DESKHAND_JUDGE", session.judge()?);
     process::run_within(&mut test, BUILD_MAX)

@@ -18,6 +18,7 @@ use crate::process::{self, note};
 const SHIM: &str = "bcryptprimitives.dll";
 const SHIM_SOURCE: &str = "tests/windows/bcryptprimitives.c";
 const JUDGE_SOURCE: &str = "tests/windows/judge.c";
+const PACKAGE_SOURCE: &str = "tests/windows/trial.wxs";
 const READY: &str = "deskhand-ready-1";
 const SETUP_MAX: Duration = Duration::from_secs(300);
 const QUICK_MAX: Duration = Duration::from_secs(60);
@@ -87,6 +88,19 @@ impl Session {
         gcc.args(["-O1", "-s", "-Wall", "-Werror", "-o"]).arg(&judge);
         process::run(gcc.args([JUDGE_SOURCE, "-lole32", "-luuid", "-lshell32"]))?;
         Ok(judge)
+    }
+
+    /// The folder of the package that tests install, built by wixl each time.
+    pub fn packages(&self) -> Result<PathBuf> {
+        let folder = self.shim.with_file_name("packages");
+        fs::create_dir_all(&folder)?;
+        // wixl finds files only below the folder it runs in.
+        fs::write(folder.join("trial.txt"), "trial\r\n")?;
+        let source = place::checkout().join(PACKAGE_SOURCE);
+        let mut wixl = process::command("wixl");
+        wixl.args(["--arch", "x64", "-o", "trial.msi"]).arg(source);
+        process::run(wixl.current_dir(&folder))?;
+        Ok(folder)
     }
 
     fn make_prefix(&self) -> Result<()> {

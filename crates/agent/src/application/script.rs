@@ -105,7 +105,8 @@ fn engine(script: &Script) -> Vec<String> {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
     match &script.engine {
         Some(engine) => split(engine),
-        None if cfg!(windows) => words(&["cmd.exe", "/d", "/c"]),
+        // Its lines are not told before they are carried out: the last word is the script's own.
+        None if cfg!(windows) => words(&["cmd.exe", "/d", "/q", "/c"]),
         // It says itself who reads it.
         None if script.text.starts_with("#!") => Vec::new(),
         None => words(&["/bin/sh"]),
