@@ -55,7 +55,8 @@ fn in_quotes(text: &str) -> String {
 
 fn value(text: &mut String, name: &str, sign: &str, data: &Data) {
     let name = quoted(name);
-    if let Some(held) = data.as_text() {
+    // Not every reader takes a line end between quotation marks; Wine's leaves the value out.
+    if let Some(held) = data.as_text().filter(|held| !held.contains(['\r', '\n'])) {
         return line(text, &format!("{name}{sign}{}", in_quotes(&held)));
     }
     if let (Data::DWORD, Ok(bytes)) = (data.kind, <[u8; 4]>::try_from(data.bytes.as_slice())) {
