@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::Part;
 use application::keeper::{Ended, Held as HeldPart, Input as Known, Keeper, Order};
+use application::{Application, Part};
 use jiff::tz::TimeZone;
 use machine::power::Power;
 use model::{ApplicationId, ComputerId, Timestamp};
@@ -33,9 +33,9 @@ use crate::clock::now;
 use crate::driver::{Input, due};
 use crate::state::StateFolder;
 use crate::transfer::Transfers;
-use doing::Doing;
+use doing::{Asks, Doing};
 pub(crate) use hands::{Brought, Came, Hands, HandsError, differing};
-use notes::Notes;
+use notes::{Notes, Said};
 use stock::Stock;
 pub(crate) use wanted::{Current, Held};
 
@@ -71,6 +71,8 @@ struct Task {
     /// What is not in stock, and why not.
     untouched: BTreeMap<ApplicationId, String>,
     said: Vec<Standing>,
+    /// Whoever is there is asked whether what is in progress may be.
+    is_asking: bool,
 }
 
 /// What happened beside.
@@ -123,6 +125,7 @@ pub(crate) async fn keep(parts: Parts) {
         users,
         untouched: BTreeMap::new(),
         said: Vec::new(),
+        is_asking: false,
         parts,
     };
     task.run().await;
@@ -171,6 +174,9 @@ impl Task {
                     if changed.is_err() {
                         return;
                     }
+                    // Whoever has come meanwhile is asked about what is new.
+                    let users = self.parts.users().await;
+                    self.hear(News::Users(users));
                     let set = current.borrow_and_update().clone();
                     self.want(set);
                 }
@@ -267,6 +273,7 @@ impl Task {
             Order::Restart { .. } => return,
         };
         let name = self.names.get(&application).cloned().unwrap_or_default();
+        self.note_said(application, ended);
         match ended {
             Ended::InPlace { held, .. } => {
                 tracing::info!("{name} version {} is in place", held.version);
@@ -286,6 +293,15 @@ impl Task {
             Ended::Declined => tracing::info!("{name} was declined"),
             Ended::Restarting => {}
         }
+    }
+
+    /// So that whoever was asked is not asked again after a failure or a restart.
+    fn note_said(&mut self, id: ApplicationId, ended: &Ended) {
+        let is_asking = std::mem::take(&mut self.is_asking);
+        let document = self.documents.get(&id).filter(|_| is_asking);
+        let Some(document) = document else { return };
+        let said = if *ended == Ended::Declined { Said::No } else { Said::Yes };
+        self.notes.note_said(id, document.application.version, said, now());
     }
 
     fn begin(&mut self, order: Order, tell: mpsc::Sender<News>) {
@@ -310,18 +326,12 @@ impl Task {
         let document = id.and_then(|id| self.documents.get(&id).cloned());
         let asks = match (order, &document) {
             (Order::Distribute { application, .. }, Some(document)) => {
-                let version = document.application.version;
-                let asks = document.application.options.prompt
-                    && !self.users.is_empty()
-                    && !self.notes.was_asked(*application, version);
-                if asks {
-                    self.notes.note_asked(*application, version);
-                }
-                asks
+                self.asks(*application, document)
             }
-            (Order::Restart { ask, .. }, _) => *ask && !self.users.is_empty(),
-            _ => false,
+            (Order::Restart { ask: true, .. }, _) if !self.users.is_empty() => Asks::Whole,
+            _ => Asks::Nothing,
         };
+        self.is_asking = asks == Asks::Whole;
         Doing {
             hands: self.parts.hands.clone(),
             power: self.parts.power.clone(),
@@ -329,6 +339,20 @@ impl Task {
             goes: wanted.is_some_and(|wanted| wanted.uninstall),
             document,
             asks,
+        }
+    }
+
+    /// What somebody is asked before an application comes: the first time whether it may (AP-11),
+    /// and about files that want it. Where nobody is logged on, it comes without.
+    fn asks(&self, id: ApplicationId, document: &Document) -> Asks {
+        let Application { version, options, .. } = &document.application;
+        let is_here = self.versions.keys().any(|(other, _)| *other == id);
+        let said = self.notes.said(id, *version, now());
+        match said {
+            Said::No if options.prompt && !is_here => Asks::Declined,
+            _ if self.users.is_empty() => Asks::Nothing,
+            Said::Nothing if options.prompt && !is_here => Asks::Whole,
+            _ => Asks::Files,
         }
     }
 

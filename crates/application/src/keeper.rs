@@ -34,9 +34,10 @@ const TRY_AGAIN: [Span; 6] = [
     Span::from_secs(3 * 60 * 60),
     Span::from_secs(6 * 60 * 60),
 ];
-/// Rules that did not hold are looked at again after this long, a refusal of the user after a day.
+/// Rules that did not hold are looked at again after this long.
 const LOOK_AGAIN: Span = Span::from_secs(60 * 60);
-const ASK_AGAIN: Span = Span::from_secs(24 * 60 * 60);
+/// How long the user's No counts.
+pub const ASK_AGAIN: Span = Span::from_secs(24 * 60 * 60);
 
 /// What became known.
 #[derive(Debug, Clone, PartialEq)]

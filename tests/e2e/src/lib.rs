@@ -237,6 +237,28 @@ impl Fleet {
         Ok(())
     }
 
+    /// Starts an agent for this machine itself instead of a folder. It sees the programs in
+    /// `programs` in place of what is in `/usr/local/bin`, and what it asks of the power is only
+    /// noted, in the file `power`. Only root can do so.
+    pub fn start_agent_of_machine(
+        &mut self,
+        index: usize,
+        programs: &Path,
+        power: &Path,
+    ) -> Result<()> {
+        const BEGIN: &str = r#"mount --bind "$1" /usr/local/bin && shift && exec "$@""#;
+        let agent = &mut self.agents[index];
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", BEGIN, "sh"]).arg(programs);
+        command.arg(program("deskhand-agent")).args(["run", "--state"]).arg(&agent.state);
+        command.arg("--power-driver").arg(power);
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("/usr/local/bin:{path}"));
+        let log = agent.state.with_file_name("agent.log");
+        agent.process = Some(Child::start(command, &log)?);
+        Ok(())
+    }
+
     /// Ends an agent as a power cut would; its commands go on until it is back.
     pub fn kill_agent(&mut self, index: usize) {
         self.agents[index].process = None;

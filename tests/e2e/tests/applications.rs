@@ -215,3 +215,43 @@ fn a_workflow_distributes_looks_repairs_and_takes_away() -> Result<()> {
     ensure!(unknown.is_err(), "an application that nobody published");
     Ok(())
 }
+
+/// Exit code and print of a plan of the viewer, words and as JSON.
+fn planned(fleet: &Fleet, targets: &[&str]) -> Result<(Option<i32>, String, Value)> {
+    let words = |more: &[&str]| [&["deploy", "Viewer", "--plan"], targets, more].concat();
+    let output = fleet.run(words(&[]))?;
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into());
+    let found = fleet.json(words(&["--json"]))?;
+    Ok((output.status.code(), text.concat(), found))
+}
+
+#[test]
+fn a_plan_tells_what_each_machine_would_get_and_who_is_away() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(2)?;
+    put_source(&fleet, "one")?;
+    publish(&fleet, "viewer.yaml", &viewer(1))?;
+    fleet.kill_agent(1);
+    until("pc-2 to be away", || {
+        let list = fleet.json(["agent", "list", "--json"]).ok()?;
+        let online = list.as_array()?.iter().filter(|agent| agent["is_online"] == true).count();
+        (online == 1).then_some(())
+    })?;
+    let (code, text, found) = planned(&fleet, &["--to", "everybody"])?;
+    ensure!(code == Some(3), "{code:?}: {text}");
+    ensure!(text.contains("2 targets: 1 planned, 1 of these with changes, 1 offline"), "{text}");
+    ensure!(text.contains("pc-2  offline") && text.contains("viewer.ini [Main] Version"), "{text}");
+    let states: Vec<&str> =
+        found.as_array().into_iter().flatten().filter_map(|one| one["state"].as_str()).collect();
+    ensure!(states == ["planned", "offline"] && found[0]["plan"]["bytes"] == 3, "{found:#}");
+    ensure!(!fleet.agents()[0].root.join("opt").exists(), "a plan changes nothing");
+
+    run(&fleet, &["association", "add", "Viewer", "--computer", "pc-1"])?;
+    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
+    let (code, text, found) = planned(&fleet, &["--computer", "pc-1"])?;
+    ensure!(code == Some(0) && text.contains("nothing to change"), "{code:?}: {text}");
+    ensure!(found[0]["plan"]["changes"] == 0, "{found:#}");
+    let unknown = fleet.run(["deploy", "Nobody", "--plan", "--to", "everybody"])?;
+    ensure!(unknown.status.code() == Some(1), "{unknown:?}");
+    Ok(())
+}

@@ -282,3 +282,38 @@ fn packages_are_installed_kept_up_and_removed() {
     expect(&gone, 0);
     assert!(!installed.exists(), "it was not here before: {}", gone.err);
 }
+
+/// Users of the machine below the root, with homes; only root can give files to others.
+#[test]
+fn a_users_part_belongs_to_that_user_and_goes_with_the_rest() {
+    use std::os::unix::fs::MetadataExt;
+    let scene = Scene::new();
+    fs::create_dir_all(scene.path("root/home/ada")).unwrap();
+    let uid = match machine::identity::is_system() {
+        true => 12_345,
+        false => fs::metadata(scene.path("root")).unwrap().uid(),
+    };
+    let passwd = format!("ada:x:{uid}:{uid}::/home/ada:/bin/sh\n");
+    fs::write(scene.path("root/etc/passwd"), passwd).unwrap();
+    scene.document(
+        "application: Viewer\nid: 01890a5d-ac96-774b-bcce-b302099a8057\nversion: 1\n\
+         source: source\ntarget: /opt/viewer\nfiles:\n  \
+         - { copy: \"%SOURCE_PATH%/a.txt\", to: \"%TARGET_PATH%/a.txt\" }\n  \
+         - { copy: \"%SOURCE_PATH%/b.txt\", to: \"%*AppData%/viewer/b.txt\" }\n",
+    );
+    let before = scene.tree();
+    let unknown = scene.app(&["apply", "FILE", "--yes", "--user", "bob"]);
+    assert!(expect(&unknown, 1).err.contains("`bob`"), "{}", unknown.err);
+    assert_eq!(scene.tree(), before, "nothing is done where one of the users is unknown");
+    expect(&scene.app(&["apply", "FILE", "--yes", "--user", "ada"]), 0);
+    assert!(scene.path("root/opt/viewer/a.txt").exists());
+    assert!(!scene.path("root/opt/viewer/b.txt").exists());
+    for path in ["", "/viewer", "/viewer/b.txt"] {
+        let found = fs::metadata(scene.path(&format!("root/home/ada/.config{path}"))).unwrap();
+        assert_eq!(found.uid(), uid, "{path}");
+    }
+    let list = scene.app(&["list"]);
+    assert!(expect(&list, 0).out.contains("ada"), "{}", list.out);
+    expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
+    assert_eq!(scene.tree(), before);
+}

@@ -1,7 +1,7 @@
 //! One order being carried out: whoever is there is asked first where that is wished, then the
 //! hands do it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use machine::{Answer, Question};
 use model::ApplicationId;
 use tokio_util::sync::CancellationToken;
 
-use super::hands::{Came, Hands, HandsError};
-use crate::application::{Document, Reason};
+use super::hands::{Came, Hands, HandsError, unasked};
+use crate::application::{Answers, Document, Reason};
 use crate::clock::now;
 use crate::effect::sentence;
 
@@ -29,8 +29,19 @@ pub(super) struct Doing {
     pub(super) source: Option<PathBuf>,
     /// It goes when it is wanted no longer.
     pub(super) goes: bool,
-    /// Somebody is there and is asked before.
-    pub(super) asks: bool,
+    pub(super) asks: Asks,
+}
+
+/// What whoever is there is asked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    Nothing,
+    /// About files that want to be confirmed.
+    Files,
+    /// Whether it may be done at all; then about those files.
+    Whole,
+    /// They have said No not long ago.
+    Declined,
 }
 
 impl Doing {
@@ -58,16 +69,29 @@ impl Doing {
     }
 
     async fn distribute(self, application: ApplicationId, part: Part) -> Ended {
-        let (Some(document), Some(source)) = (self.document, self.source) else {
+        let Some((document, source)) = self.document.clone().zip(self.source.clone()) else {
             return Ended::Failed { why: "its files are not here".to_owned() };
         };
-        if self.asks && !agreed(&offer(&document)).await {
+        let is_declined = match self.asks {
+            Asks::Declined => true,
+            Asks::Whole => !agreed(&offer(&document)).await,
+            Asks::Files | Asks::Nothing => false,
+        };
+        if is_declined {
             return Ended::Declined;
         }
+        let answers = match self.asks {
+            Asks::Nothing => Ok(unasked()),
+            _ => self.confirm(&document, &source, &part).await,
+        };
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => return Ended::Failed { why: error.in_words() },
+        };
         let (hands, of) = (self.hands, part.clone());
         let done = blocking(move || {
             let cancel = CancellationToken::new();
-            hands.distribute(&document, &source, &of, Reason::Asked, &cancel)
+            hands.distribute(&document, &source, &of, (Reason::Asked, &answers), &cancel)
         });
         match done.await {
             Ok(Came::InPlace { version, restart, ask, .. }) => {
@@ -84,6 +108,25 @@ impl Doing {
             Ok(Came::Unavailable(why)) => Ended::Unavailable { why },
             Err(error) => Ended::Failed { why: error.in_words() },
         }
+    }
+
+    /// Asks about each file that wants it; what nobody says No to is written.
+    async fn confirm(
+        &self,
+        document: &Arc<Document>,
+        source: &Path,
+        part: &Part,
+    ) -> Result<Answers, HandsError> {
+        let (hands, of) = (self.hands.clone(), (document.clone(), source.to_owned(), part.clone()));
+        let paths = blocking(move || hands.to_confirm(&of.0, &of.1, &of.2)).await?;
+        let mut answers = unasked();
+        for (path, question) in paths {
+            let text = format!("{}\n\n{question}", document.application.name);
+            let title = document.application.name.clone();
+            let is_agreed = agreed(&Question { title, text, timeout: ANSWER }).await;
+            answers.confirmed.insert(path, is_agreed);
+        }
+        Ok(answers)
     }
 
     async fn verify(self, application: ApplicationId, part: Part, repair: bool) -> Ended {
@@ -117,7 +160,7 @@ impl Doing {
                 .to_owned(),
             timeout: ANSWER,
         };
-        if self.asks && !agreed(&question).await {
+        if self.asks == Asks::Whole && !agreed(&question).await {
             return Ended::Declined;
         }
         let wish = PowerWish { descent: Descent::Restart, message: None, force: false };

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use application::{Outcome, Part, Reboot};
+use application::{Outcome, Part, Question, Reboot};
 use machine::survey::FolderSource;
 use model::ApplicationId;
 use tokio::runtime::Handle;
@@ -131,17 +131,14 @@ impl Hands {
         document: &Document,
         source: &Path,
         part: &Part,
-        reason: Reason,
+        (reason, answers): (Reason, &Answers),
         cancel: &CancellationToken,
     ) -> Result<Came, HandsError> {
         let _alone = self.alone();
         let mut driver = self.open()?;
         let digests = driver.digests();
         let source = FolderSource::new(source, &*digests);
-        // Nobody can be asked about single files here; what is confirmed is in the document.
-        let answers = Answers { confirm_all: true, ..Answers::default() };
-        let order =
-            Order { document, source: &source, part, reason, force: false, answers: &answers };
+        let order = Order { document, source: &source, part, reason, force: false, answers };
         match driver.consider(&order)? {
             Considered::Step(step) => {
                 let is_changed = !step.changes_nothing();
@@ -178,7 +175,8 @@ impl Hands {
         let mut anything = false;
         for member in order {
             let Brought { document, source } = &brought[member.at];
-            let done = self.distribute(document, source, &Part::Machine, member.reason, cancel);
+            let with = (member.reason, &unasked());
+            let done = self.distribute(document, source, &Part::Machine, with, cancel);
             came = match done {
                 Err(error) if member.may_fail => {
                     let name = &document.application.name;
@@ -252,12 +250,35 @@ impl Hands {
         let driver = self.look()?;
         let digests = driver.digests();
         let source = FolderSource::new(source, &*digests);
-        let answers = Answers { confirm_all: true, ..Answers::default() };
-        let reason = Reason::Asked;
+        let (answers, reason) = (unasked(), Reason::Asked);
         let order =
             Order { document, source: &source, part, reason, force: false, answers: &answers };
         Ok(driver.consider(&order)?)
     }
+
+    /// Files that are only written when somebody agrees, each with its question.
+    pub(crate) fn to_confirm(
+        &self,
+        document: &Document,
+        source: &Path,
+        part: &Part,
+    ) -> Result<Vec<(String, String)>, HandsError> {
+        let Considered::Step(step) = self.plan(document, source, part)? else {
+            return Ok(Vec::new());
+        };
+        let asked = step.plan.questions.iter().filter_map(|question| match question {
+            Question::Confirm { path, before, after } => {
+                Some((path.clone(), format!("Write {path} ({before} -> {after})?")))
+            }
+            Question::Macro { .. } => None,
+        });
+        Ok(asked.collect())
+    }
+}
+
+/// What nobody was asked about is written.
+pub(super) fn unasked() -> Answers {
+    Answers { confirm_all: true, ..Answers::default() }
 }
 
 fn carry_out(

@@ -1,11 +1,12 @@
 //! What the agent remembers of each application beside its record: when it looked last, what it
-//! found, and whether it goes when it is wanted no longer.
+//! found, whether it goes when it is wanted no longer, and what its users said when asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
 use application::Part;
+use application::keeper::ASK_AGAIN;
 use model::{ApplicationId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -27,15 +28,26 @@ struct Kept {
     /// By id, a blank, and the user.
     #[serde(default)]
     looked: BTreeMap<String, Looked>,
-    /// Versions that their users were asked about, as `id version`.
+    /// What users let be installed, as `id version`.
     #[serde(default)]
-    asked: BTreeSet<String>,
+    agreed: BTreeSet<String>,
+    /// What they declined, and when.
+    #[serde(default)]
+    declined: BTreeMap<String, i64>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Looked {
     at_ms: i64,
     pub(crate) drift: u32,
+}
+
+/// What users say when they are asked whether an application may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    Yes,
+    No,
+    Nothing,
 }
 
 impl Looked {
@@ -49,6 +61,10 @@ fn key(id: ApplicationId, part: &Part) -> String {
         Part::Machine => format!("{id} "),
         Part::User(user) => format!("{id} {user}"),
     }
+}
+
+fn said_key(id: ApplicationId, version: u16) -> String {
+    format!("{id} {version}")
 }
 
 impl Notes {
@@ -78,12 +94,27 @@ impl Notes {
         self.kept.goes.contains(&id.to_string())
     }
 
-    pub(crate) fn was_asked(&self, id: ApplicationId, version: u16) -> bool {
-        self.kept.asked.contains(&format!("{id} {version}"))
+    /// What was said when it was asked for, as far as that still counts.
+    pub(crate) fn said(&self, id: ApplicationId, version: u16, now: Timestamp) -> Said {
+        let key = said_key(id, version);
+        if self.kept.agreed.contains(&key) {
+            return Said::Yes;
+        }
+        let declined = self.kept.declined.get(&key).map(|at_ms| Timestamp::from_millis(*at_ms));
+        if declined.is_some_and(|at| at <= now && now < at + ASK_AGAIN) {
+            return Said::No;
+        }
+        Said::Nothing
     }
 
-    pub(crate) fn note_asked(&mut self, id: ApplicationId, version: u16) {
-        self.kept.asked.insert(format!("{id} {version}"));
+    pub(crate) fn note_said(&mut self, id: ApplicationId, version: u16, said: Said, at: Timestamp) {
+        let key = said_key(id, version);
+        self.kept.declined.remove(&key);
+        match said {
+            Said::Yes => drop(self.kept.agreed.insert(key)),
+            Said::No => drop(self.kept.declined.insert(key, at.as_millis())),
+            Said::Nothing => {}
+        }
         self.write();
     }
 
@@ -135,7 +166,9 @@ mod tests {
         let (id, user) = (ApplicationId::from_bytes([1; 16]), Part::User("ada".into()));
         let mut notes = Notes::open(&folder);
         notes.note_goes(id, true);
-        notes.note_asked(id, 3);
+        let at = Timestamp::from_millis(1_000);
+        notes.note_said(id, 3, Said::No, at);
+        notes.note_said(id, 4, Said::Yes, at);
         notes.note_looked(id, &user, Timestamp::from_millis(7), 2);
         notes.note_looked(id, &Part::Machine, Timestamp::from_millis(8), 0);
         notes.forget(id, &Part::Machine);
@@ -143,7 +176,12 @@ mod tests {
         let looked = notes.looked(id, &user).unwrap();
         assert_eq!((looked.at(), looked.drift), (Timestamp::from_millis(7), 2));
         assert!(notes.looked(id, &Part::Machine).is_none());
-        assert!(notes.goes(id) && notes.was_asked(id, 3) && !notes.was_asked(id, 4));
+        assert!(notes.goes(id));
+        let said = [(3, at), (3, at + ASK_AGAIN), (4, at + ASK_AGAIN), (5, at)];
+        let said = said.map(|(version, now)| notes.said(id, version, now));
+        assert_eq!(said, [Said::No, Said::Nothing, Said::Yes, Said::Nothing]);
+        notes.note_said(id, 3, Said::Yes, at);
+        assert_eq!(notes.said(id, 3, at), Said::Yes);
         notes.note_goes(id, false);
         assert!(!Notes::open(&folder).goes(id));
     }

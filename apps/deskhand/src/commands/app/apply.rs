@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::course::Course;
-use super::here::{CHANGES, EXIT_CODES, FINDINGS, IN_PLACE, Machine, Wishes};
+use super::here::{CHANGES, EXIT_CODES, FINDINGS, IN_PLACE, Loaded, Machine, Wishes};
 use super::plan;
 use super::shown::Style;
 use super::telling::{self, Ended, ShownEnd, Teller};
@@ -61,7 +61,7 @@ pub fn run(args: &Args, cancel: &CancellationToken) -> Result<ExitCode> {
                 _ => None,
             });
             ask(open.flatten(), &mut answers)?;
-            if !agreed("Carry this out?")? {
+            if !agreed(&offer(&looked, &loaded))? {
                 output::note("nothing was changed");
                 return Ok(ExitCode::from(CHANGES));
             }
@@ -90,6 +90,28 @@ fn refused(args: &Args, looked: &[plan::Looked]) -> Result<ExitCode> {
         output::note("nothing was changed: the findings above forbid it");
     }
     Ok(ExitCode::from(FINDINGS))
+}
+
+/// The question before anything is done; where the file wants its user asked before the first
+/// time (AP-11), with what it says of itself.
+fn offer(looked: &[plan::Looked], loaded: &[Loaded]) -> String {
+    const PLAIN: &str = "Carry this out?";
+    let Some(one) = loaded.first().map(|one| &one.document.application) else {
+        return PLAIN.to_owned();
+    };
+    let is_here = looked.iter().any(|looked| match &looked.considered {
+        Considered::Step(step) => step.id() == one.id && step.installed.is_some(),
+        _ => false,
+    });
+    if !one.options.prompt || is_here {
+        return PLAIN.to_owned();
+    }
+    let described = one.description.as_deref().map(|text| format!("\n{}\n", output::clean(text)));
+    let described = described.unwrap_or_default();
+    format!(
+        "{described}{} is to be installed on this computer. Install it now?",
+        output::clean(&one.name)
+    )
 }
 
 /// Each step is planned anew, for the ones before it may have changed what it finds.
