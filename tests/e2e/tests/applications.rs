@@ -218,11 +218,12 @@ fn a_workflow_distributes_looks_repairs_and_takes_away() -> Result<()> {
 
 /// Exit code and print of a plan of the viewer, words and as JSON.
 fn planned(fleet: &Fleet, targets: &[&str]) -> Result<(Option<i32>, String, Value)> {
-    let words = |more: &[&str]| [&["deploy", "Viewer", "--plan"], targets, more].concat();
-    let output = fleet.run(words(&[]))?;
-    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into());
-    let found = fleet.json(words(&["--json"]))?;
-    Ok((output.status.code(), text.concat(), found))
+    let words = [&["deploy", "Viewer", "--plan"], targets].concat();
+    let output = fleet.run(&words)?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let found = fleet.json([&words[..], &["--json"]].concat())?;
+    Ok((output.status.code(), text, found))
 }
 
 #[test]
