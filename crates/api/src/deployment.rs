@@ -95,6 +95,32 @@ pub struct Deployed {
     pub notes: Vec<String>,
 }
 
+/// What a deployment would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentPlan {
+    pub workflow: String,
+    /// Of a workflow that the server keeps; none of a file.
+    pub revision: Option<u64>,
+    pub targets: Vec<PlannedTarget>,
+    pub left_out: Vec<String>,
+    /// What people should know of the ways to the targets.
+    pub notes: Vec<String>,
+    pub findings: Vec<Finding>,
+    /// Of the depot, that runs may draw on: all that is named without what only a run knows.
+    pub files: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedTarget {
+    pub computer: String,
+    /// `agent` or `ssh`.
+    pub way: String,
+    pub is_connected: bool,
+    /// What has to happen before its run begins; nothing when it would begin at once.
+    pub waits_for: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployment {
     pub id: String,

@@ -25,8 +25,8 @@ pub use application::{
 };
 pub use deployment::{
     ControlRequest, Deployed, Deployment, DeploymentCopy, DeploymentDetail, DeploymentEdited,
-    Finding, Log, NewDeployment, NewWorkflow, Restart, Restarted, Run, RunDetail, RunPath, Step,
-    Targets, Waiting, Workflow, WorkflowChecked,
+    DeploymentPlan, Finding, Log, NewDeployment, NewWorkflow, PlannedTarget, Restart, Restarted,
+    Run, RunDetail, RunPath, Step, Targets, Waiting, Workflow, WorkflowChecked,
 };
 pub use fleet::{
     Agent, Call, Called, Computer, Event, NewComputer, NewToken, Server, ServerSettings, Signals,

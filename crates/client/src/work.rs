@@ -2,8 +2,8 @@
 
 use api::{
     ControlRequest, Deployed, Deployment, DeploymentCopy, DeploymentDetail, DeploymentEdited,
-    Listing, Log, NewDeployment, NewWorkflow, Restart, Restarted, RunDetail, RunPath, Workflow,
-    WorkflowChecked,
+    DeploymentPlan, Listing, Log, NewDeployment, NewWorkflow, Restart, Restarted, RunDetail,
+    RunPath, Workflow, WorkflowChecked,
 };
 use hyper::Method;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,11 @@ impl Client {
 
     pub async fn deploy(&self, deployment: &NewDeployment) -> Result<Deployed, RequestError> {
         self.send(Method::POST, path(["deployments"]), deployment).await
+    }
+
+    /// What a deployment would be; makes none.
+    pub async fn plan(&self, deployment: &NewDeployment) -> Result<DeploymentPlan, RequestError> {
+        self.send(Method::POST, path(["deployments", "plan"]), deployment).await
     }
 
     /// Newest first.

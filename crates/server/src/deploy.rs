@@ -7,6 +7,7 @@
 mod foresee;
 pub mod leaves;
 mod pins;
+mod preview;
 mod reach;
 mod renew;
 mod resign;
@@ -31,6 +32,7 @@ use crate::secrets;
 use crate::views;
 use crate::workflows::{self, ApplyError};
 use leaves::Target;
+pub use preview::preview;
 pub use renew::{edit, prolong, restart};
 pub use resign::resign;
 pub use targets::{TargetError, check as check_targets, computer};
@@ -181,16 +183,25 @@ async fn choose(hall: &Hall, asked: &api::NewDeployment, by: &str) -> Result<Cho
         return Ok(Chosen { row, workflow, findings });
     }
     let name = asked.workflow.clone().ok_or(DeployError::NoWorkflow)?;
-    let row = hall.store.workflow(&name, asked.revision).await?;
-    let row = row.ok_or_else(|| match asked.revision {
-        Some(revision) => DeployError::UnknownRevision { name: name.clone(), revision },
-        None => DeployError::UnknownWorkflow(name.clone()),
-    })?;
+    let row = row_of(hall, &name, asked.revision).await?;
     let checked = workflows::check(&row.source);
     match checked.workflow {
         Some(workflow) => Ok(Chosen { row, workflow, findings: checked.findings }),
         None => Err(ApplyError::Wrong(checked.findings).into()),
     }
+}
+
+/// The latest revision unless one is named.
+async fn row_of(
+    hall: &Hall,
+    name: &str,
+    revision: Option<u64>,
+) -> Result<rows::Workflow, DeployError> {
+    let row = hall.store.workflow(name, revision).await?;
+    row.ok_or_else(|| match revision {
+        Some(revision) => DeployError::UnknownRevision { name: name.to_owned(), revision },
+        None => DeployError::UnknownWorkflow(name.to_owned()),
+    })
 }
 
 fn check_variables(

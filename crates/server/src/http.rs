@@ -111,6 +111,7 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         workflows::show,
         workflows::export,
         deployments::deploy,
+        deployments::plan,
         deployments::list,
         deployments::show,
         deployments::control,
@@ -290,6 +291,7 @@ fn of_the_work() -> Router<Arc<Hall>> {
         .route("/api/workflows/{name}", get(workflows::show))
         .route("/api/workflows/{name}/source", get(workflows::export))
         .route("/api/deployments", get(deployments::list).post(deployments::deploy))
+        .route("/api/deployments/plan", post(deployments::plan))
         .route("/api/deployments/{id}", get(deployments::show))
         .route("/api/deployments/{id}/control", post(deployments::control))
         .route("/api/deployments/{id}/stop", put(deployments::stop))

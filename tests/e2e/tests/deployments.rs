@@ -193,3 +193,59 @@ fn a_server_asked_to_stop_stops_at_once_and_loses_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+const UPLOAD: &str = "\
+workflow: Bring
+start: bring
+activities:
+  bring: { upload: { from: deploy/files, to: /files, recursive: true }, on: { ok: done, error: failed } }
+  done:   { success: {} }
+  failed: { failure: {} }
+";
+
+#[test]
+fn a_plan_names_targets_what_they_wait_for_and_what_is_drawn() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.add_agents(2)?;
+    let folder = fleet.depot().join("deploy/files");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("a"), "12345")?;
+    std::fs::write(folder.join("b"), "678")?;
+    let file = fleet.workflow("bring.yaml", UPLOAD)?;
+    let file = file.to_string_lossy().into_owned();
+    let plan = |name: &str, more: &[&str]| -> Result<(Option<i32>, String)> {
+        let words = [&["deploy", name, "--to", "everybody", "--plan"], more].concat();
+        let output = fleet.run(words)?;
+        let text = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8_lossy(&text).into_owned()))
+    };
+    let (code, text) = plan(&file, &[])?;
+    ensure!(code == Some(0) && text.contains("2 begin at once, 0 wait, 0 left out"), "{text}");
+    ensure!(text.contains("2 files from the depot, 8 B"), "{text}");
+    let (code, text) = plan(&file, &["--start", "+10m"])?;
+    ensure!(code == Some(3) && text.contains("pc-2  waits for the start date"), "{text}");
+    let (code, text) = plan("Bring", &[])?;
+    ensure!(code == Some(1) && text.contains("no workflow `Bring`"), "a plan keeps none: {text}");
+    let (code, text) = plan(&file, &["--var", "none=1"])?;
+    ensure!(code == Some(1) && text.contains("no variable none"), "{text}");
+    let none = fleet.json(["deployment", "list", "--json"])?;
+    ensure!(none.as_array().is_some_and(Vec::is_empty), "{none:#}");
+
+    ensure!(fleet.run(["workflow", "apply", &file])?.status.success());
+    fleet.kill_agent(1);
+    let mut found = Value::Null;
+    until("pc-2 to be away", || {
+        let words = ["deploy", "Bring", "--computer", "pc-1", "pc-2", "--plan", "--json"];
+        found = fleet.json(words).ok()?;
+        (found["targets"][1]["is_connected"] == false).then_some(())
+    })?;
+    ensure!(found["revision"] == 1 && found["bytes"] == 8, "{found:#}");
+    let waits: Vec<usize> = found["targets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|target| target["waits_for"].as_array().map(Vec::len))
+        .collect();
+    ensure!(waits == [0, 1] && found["targets"][1]["computer"] == "pc-2", "{found:#}");
+    Ok(())
+}

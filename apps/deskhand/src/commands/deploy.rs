@@ -1,6 +1,7 @@
 //! `deskhand deploy`: one workflow, chosen targets, now or later.
 
 mod plan;
+mod preview;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,8 +49,9 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = when::instant)]
     stop: Option<i64>,
     /// Change nothing: tell what distributing the application would do at each target, item by
-    /// item. Exit code 0: nothing would change; 3: something would; 4: there are findings
-    #[arg(long, conflicts_with_all = ["follow", "var", "start", "stop", "ssh"])]
+    /// item; of a workflow, who would get it and what is waited for. Exit code 0: nothing would
+    /// change, or all would begin at once; 3: something would, or waits; 4: there are findings
+    #[arg(long, conflicts_with = "follow")]
     plan: bool,
     /// Watch until the last result
     #[arg(long, short)]
@@ -68,13 +70,28 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         return Err(Trouble::usage("who gets it? no targets were given", hint).into());
     }
     if args.plan {
-        let client = args.connection.client()?;
-        return plan::run(&client, &args.workflow, targets(&args), args.json).await;
+        return planned(&args).await;
     }
     let Some(new) = wish(&args)? else { return Ok(ExitCode::from(FAILED)) };
     let client = args.connection.client()?;
     let deployed = client.deploy(&new).await?;
     begun(&client, &args.workflow, &deployed, args.follow, args.json).await
+}
+
+/// Of a published application, else of a workflow.
+async fn planned(args: &Args) -> Result<ExitCode> {
+    let client = args.connection.client()?;
+    if !is_file(&args.workflow) {
+        match client.application(&args.workflow, None).await {
+            Ok(found) => {
+                return plan::run(&client, &found.application, targets(args), args.json).await;
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let Some(new) = wish(args)? else { return Ok(ExitCode::from(FAILED)) };
+    preview::run(&client, &args.workflow, &new, args.json).await
 }
 
 /// What to ask the server for; `None` when the file has errors, which have been told.

@@ -33,6 +33,18 @@ pub async fn deploy(
     Ok((StatusCode::CREATED, Json(deployed)))
 }
 
+/// What a deployment would be; makes none.
+#[utoipa::path(
+    post, path = "/api/deployments/plan", request_body = api::NewDeployment,
+    responses((status = 200, body = api::DeploymentPlan), (status = 422, body = api::Problem))
+)]
+pub async fn plan(
+    State(hall): Shared,
+    Body(asked): Body<api::NewDeployment>,
+) -> Answer<Json<api::DeploymentPlan>> {
+    Ok(Json(making::preview(&hall, &asked).await?))
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct PageOf {
     /// The id after which the page begins.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use api::{NewDeployment, RunDetail, Targets};
+use api::{Application, NewDeployment, RunDetail, Targets};
 use client::Client;
 use serde::Serialize;
 use serde_json::Value;
@@ -34,17 +34,15 @@ struct Planned {
 
 pub async fn run(
     client: &Client,
-    application: &str,
+    application: &Application,
     targets: Targets,
     json: bool,
 ) -> Result<ExitCode> {
-    // Told before anything is begun, with the hint that belongs to it.
-    let detail = client.application(application, None).await?;
-    let name = detail.application.name;
+    let name = &application.name;
     let new = NewDeployment {
         workflow: None,
         revision: None,
-        source: Some(workflow(&name, &detail.application.id)),
+        source: Some(workflow(name, &application.id)),
         targets,
         variables: std::collections::BTreeMap::new(),
         start: None,
@@ -58,7 +56,7 @@ pub async fn run(
     if json {
         output::json(&planned)?;
     } else {
-        output::line(format!("{} version {}", output::clean(&name), detail.application.version))?;
+        output::line(format!("{} version {}", output::clean(name), application.version))?;
         planned.iter().try_for_each(print)?;
         output::note(summary(&planned));
     }
