@@ -80,8 +80,8 @@ pub fn check_program(expected: &str) -> Result<(), TemporaryError> {
 }
 
 /// Serves the server on standard input and output until it leaves or `stop` is ready. Activities
-/// act below `root`, where one is given. `power` stands for the machine's own, which an agent with a
-/// root never has.
+/// act below `root`, where one is given. `power` stands for the machine's own, which an agent with
+/// a root never has.
 pub async fn run(
     folders: Folders,
     root: Option<PathBuf>,

@@ -88,16 +88,15 @@ fn wrong_variables_are_2_and_wrong_files_1() {
 }
 
 #[test]
-fn activities_of_later_versions_are_refused_before_the_start() {
+fn applications_are_kept_by_agents_which_a_run_without_one_says() {
     let files = Files::new();
     let workflow = files.workflow(
-        "  a: { execute: { command: touch made, folder: / }, on: { ok: b, error: done } }\n  \
-         b: { application: {}, on: { ok: done, error: done } }\n",
+        "  a: { application: { application: Viewer, do: verify }, on: { ok: done, error: b } }\n  \
+         b: { failure: {} }\n",
     );
     let came = deskhand(["run", &workflow, "--root", &files.at("root")]);
     assert_eq!(came.code, Some(1));
-    assert!(came.err.contains("not in this version"), "{}", came.err);
-    assert!(!PathBuf::from(files.at("root/made")).exists());
+    assert!(came.out.contains("applications are kept by agents"), "{}", came.out);
 }
 
 #[cfg(unix)]
