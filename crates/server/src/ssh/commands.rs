@@ -47,8 +47,8 @@ pub fn copy(size: u64, packing: Packing) -> String {
     sh(&format!(
         "umask 077; d=$(mktemp -d \"${{TMPDIR:-/tmp}}/deskhand-XXXXXXXXXX\") || exit 71; \
          trap \"rm -rf \\\"$d\\\"; exit 72\" HUP INT TERM PIPE; \
-         {read} >\"$d/{PROGRAM}\"; \
-         if [ \"$(wc -c <\"$d/{PROGRAM}\")\" -ne {size} ]; then rm -rf \"$d\"; exit 73; fi; \
+         if ! {read} >\"$d/{PROGRAM}\" || [ \"$(wc -c <\"$d/{PROGRAM}\")\" -ne {size} ]; \
+         then rm -rf \"$d\"; exit 73; fi; \
          chmod 700 \"$d/{PROGRAM}\"; echo \"$d\"; i=0; \
          while [ $i -lt {UNSTARTED_S} ] && [ -e \"$d/{PROGRAM}\" ] && [ ! -e \"$d/started\" ]; \
          do sleep 1; i=$((i+1)); done; [ -e \"$d/started\" ] || rm -rf \"$d\""
@@ -61,7 +61,8 @@ pub fn copy_to_keep(size: u64, hash: &str, packing: Packing) -> String {
     sh(&format!(
         "umask 077; d=\"$HOME/.cache/deskhand/{hash}\"; mkdir -p \"$d\" || exit 71; \
          p=\"$d/{PROGRAM}.$$\"; trap \"rm -f \\\"$p\\\"; exit 72\" HUP INT TERM PIPE; \
-         {read} >\"$p\"; if [ \"$(wc -c <\"$p\")\" -ne {size} ]; then rm -f \"$p\"; exit 73; fi; \
+         if ! {read} >\"$p\" || [ \"$(wc -c <\"$p\")\" -ne {size} ]; \
+         then rm -f \"$p\"; exit 73; fi; \
          chmod 700 \"$p\" && mv \"$p\" \"$d/{PROGRAM}\" && echo \"$d\""
     ))
 }
