@@ -138,7 +138,7 @@ async fn timeout_ends_the_whole_tree() {
 async fn cancel_ends_it_politely() {
     let mut spec = shell(
         "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done",
-        "ping -n 30 127.0.0.1",
+        "echo up& ping -n 30 127.0.0.1",
     );
     spec.timeout = None;
     let up = tokio::sync::Notify::new();
