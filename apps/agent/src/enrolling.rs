@@ -82,10 +82,26 @@ fn enrol_anew(asked: Asked) -> Result<(), Failure> {
     let done = runtime()?.block_on(enroll(&folder, &enrolment)).code(ENROLMENT)?;
     keep(&folder, &enrolment.config)?;
     println!("enrolled as {} ({})", done.name, done.computer);
+    if is_other_name(&done.wished, &done.name) {
+        let (wished, name) = (&done.wished, &done.name);
+        eprintln!("note: another computer is called {wished} on the server, and has an agent");
+        eprintln!("      if that was this machine before, say there:");
+        eprintln!("      deskhand computer remove {wished}");
+        eprintln!("      deskhand computer set {name} --rename {wished}");
+    }
     println!("server          {}", done.server);
     println!("deployment key  {}", done.deployment_key);
     println!("this agent's    {}", done.agent_key);
     Ok(())
+}
+
+/// Whether the server gave another name than was asked for; case and what it cleans away aside.
+fn is_other_name(wished: &str, name: &str) -> bool {
+    let wished = wished.trim().to_lowercase();
+    name.to_lowercase().strip_prefix(&wished).is_some_and(|rest| {
+        let number = rest.strip_prefix('-').unwrap_or_default();
+        !wished.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// Writes settings that have changed.
@@ -230,4 +246,25 @@ pub(crate) fn save_answers(what: &SaveAnswersArguments) -> Result<(), Failure> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&what.file).and_then(|mut file| file.write_all(text.as_bytes()));
     Ok(written.with_context(|| format!("cannot write {}", what.file.display()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_with_a_number_is_another_name() {
+        for (wished, name, is_other) in [
+            ("pc", "PC", false),
+            ("pc", "pc-2", true),
+            (" Pc ", "pC-17", true),
+            ("", "host", false),
+            ("", "-2", false),
+            ("pc", "pc-", false),
+            ("pc", "pc-x", false),
+            ("a\u{1b}b", "ab", false),
+        ] {
+            assert_eq!(is_other_name(wished, name), is_other, "{wished} {name}");
+        }
+    }
 }

@@ -35,6 +35,10 @@ pub struct Enrolment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolled {
     pub computer: ComputerId,
+    /// The name that was asked for.
+    pub wished: String,
+    /// The name that it has got: where another computer has the one that was asked for, that name
+    /// with a number.
     pub name: String,
     pub server: String,
     /// The deployment key that is obeyed from now on.
@@ -87,6 +91,7 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
     let name = wish.name.clone().unwrap_or_else(|| host_name.clone());
     let label = if name.trim().is_empty() { "agent" } else { &name };
     let keys = load_or_make_keys(folder, label)?;
+    let wished = name.clone();
     let request = Enroll {
         protocols: Protocols::OURS,
         agent_version: crate::VERSION.to_owned(),
@@ -121,7 +126,7 @@ pub async fn enroll(folder: &StateFolder, wish: &Enrolment) -> Result<Enrolled, 
     let identity =
         Identity { computer, name, servers, signing: keys.signing, sealing: keys.sealing, trust };
     identity.store(folder, &signed)?;
-    Ok(Enrolled { computer, name: identity.name, server, deployment_key, agent_key })
+    Ok(Enrolled { computer, wished, name: identity.name, server, deployment_key, agent_key })
 }
 
 fn addresses(wish: &Enrolment) -> Vec<String> {

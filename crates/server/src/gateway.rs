@@ -34,7 +34,7 @@ use model::ComputerId;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use trust::VerifyingKey;
@@ -77,12 +77,14 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Gate {
     handshakes: Arc<Semaphore>,
     told: AtomicI64,
+    /// Enrolments go one after the other, so that no two machines become one computer.
+    enrolling: Mutex<()>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-        Self { handshakes, told: AtomicI64::new(0) }
+        Self { handshakes, told: AtomicI64::new(0), enrolling: Mutex::new(()) }
     }
 }
 

@@ -6,20 +6,21 @@
 //! is sent, and the serial of a machine only rises.
 
 mod sets;
+mod standings;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{ApplicationId, ComputerId, Digest};
-use store::rows::{Agent, AgentState, ApplicationState, WantedSet as Told};
-use store::{CommitError, Page, ReadError, StateFilter, Write};
+use store::rows::{Agent, AgentState, WantedSet as Told};
+use store::{CommitError, ReadError, Write};
 use tokio::sync::{Notify, watch};
 use trust::{
     NoTree, Signed, TargetTree, VerifyingKey, Wanted as Statement, WantedLeaf, WantedPresented,
     WantedSet,
 };
-use wire::wanted::{Standings, WantedNews};
+use wire::wanted::WantedNews;
 
 use crate::applications;
 use crate::clock::now;
@@ -28,6 +29,7 @@ use crate::fleet::Fleet;
 use crate::gateway::cleaned;
 use crate::hall::{About, Hall};
 pub use sets::{Publication, sets};
+pub use standings::hear_standings;
 
 /// What comes in quick succession is looked at together.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -149,54 +151,6 @@ impl Wanted {
                 hall.log("refused", About::computer(computer), "agent", text);
             }
         }
-    }
-
-    /// Keeps where an agent's applications stand. An error is told again by the agent when it
-    /// returns.
-    pub async fn hear_standings(
-        &self,
-        hall: &Hall,
-        computer: ComputerId,
-        told: Standings,
-    ) -> Result<(), TellError> {
-        let at = now();
-        let rows: Vec<ApplicationState> = told
-            .parts
-            .into_iter()
-            .map(|part| ApplicationState {
-                computer,
-                application: part.application,
-                user: cleaned(&part.user.unwrap_or_default()),
-                name: short(&part.name),
-                wanted: part.wanted,
-                installed: part.installed,
-                state: short(&part.state),
-                drift: part.drift.min(i64::MAX.cast_unsigned()),
-                error: short(&part.error),
-                pending: short(&part.pending),
-                next_attempt: part.next_attempt,
-                at,
-            })
-            .collect();
-        let mut writes = Vec::with_capacity(rows.len());
-        if told.are_all {
-            let filter = StateFilter { computer: Some(computer), application: None };
-            let is_told = |held: &ApplicationState| {
-                rows.iter()
-                    .any(|row| (row.application, &row.user) == (held.application, &held.user))
-            };
-            for held in hall.store.application_states(filter, Page::all()).await? {
-                if !is_told(&held) {
-                    let ApplicationState { application, user, .. } = held;
-                    writes.push(Write::RemoveApplicationState { computer, application, user });
-                }
-            }
-        }
-        writes.extend(rows.into_iter().map(Write::PutApplicationState));
-        if !writes.is_empty() {
-            hall.writer.submit(writes).await?;
-        }
-        Ok(())
     }
 }
 

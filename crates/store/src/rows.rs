@@ -234,7 +234,7 @@ pub struct Effect {
     pub visit: u64,
     /// What the activity, a script, called for; 0 for the activity itself.
     pub part: u64,
-    /// What that was. As it was first put: later it may be left out.
+    /// What that was, as it was first put; empty once there is a result.
     pub call: Vec<u8>,
     pub result: Vec<u8>,
 }

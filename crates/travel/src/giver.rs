@@ -139,6 +139,8 @@ pub struct Giver {
     newest: BTreeMap<ComputerId, u64>,
     last_seen: BTreeMap<ComputerId, Timestamp>,
     effects: BTreeMap<EffectId, Effect>,
+    /// Those of them that have not ended.
+    begun: BTreeSet<EffectId>,
     timers: BTreeSet<(Timestamp, RunId)>,
     timer_of: BTreeMap<RunId, Timestamp>,
     slots_max: usize,

@@ -24,6 +24,7 @@ pub async fn enroll(hall: &Hall, asked: Enroll, peer: Peer) -> Result<FromServer
         return Err(Refused::new("protocol", "no version of the protocol is spoken by both"));
     }
     let token = check_token(hall, &asked, peer).await?;
+    let _alone = hall.gate.enrolling.lock().await;
     let key = *peer.key.as_bytes();
     let known = hall.store.agent_by_key(key).await.map_err(|e| unreadable(&e))?;
     if let Some(agent) = known {
@@ -93,7 +94,6 @@ async fn again(hall: &Hall, agent: &Agent) -> Result<FromServer, Refused> {
     Ok(FromServer::Enrolled { computer: agent.computer, name, trust })
 }
 
-/// The name it asks for, its host's name, or one of these with a number.
 /// The computer on record that was asked for by name and has no agent yet; it is that one's.
 async fn expected(
     hall: &Hall,
@@ -110,6 +110,7 @@ async fn expected(
     Ok(if agent.is_none() { Some(record) } else { None })
 }
 
+/// The name it asks for, its host's name, or one of these with a number.
 async fn free_name(hall: &Hall, asked: &Enroll, number: &mut u32) -> Result<String, Refused> {
     let host = asked.facts.get("host_name").map_or("computer", String::as_str);
     let wished = if asked.name.trim().is_empty() { host } else { asked.name.trim() };
@@ -169,7 +170,13 @@ fn rows_of(
         state: AgentState::Enrolled,
         trust_number: 0,
     };
-    let text = format!("{name} was enrolled from {}", peer.address);
+    let wished = cleaned(asked.name.trim());
+    let other = if wished.is_empty() || wished.to_lowercase() == name.to_lowercase() {
+        String::new()
+    } else {
+        format!("; it asked for the name {wished}, which another computer has")
+    };
+    let text = format!("{name} was enrolled from {}{other}", peer.address);
     let writes = vec![
         Write::UseToken { id: token.id, at: instant },
         Write::PutComputer(rows::Computer { computer, created_by: made_by, created_at: made_at }),

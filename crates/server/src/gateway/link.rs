@@ -279,7 +279,7 @@ impl Link<'_> {
                 Ok(true)
             }
             FromAgent::Standings(told) => {
-                let heard = self.hall.wanted.hear_standings(self.hall, self.computer, told);
+                let heard = crate::wanted::hear_standings(self.hall, self.computer, told);
                 if let Err(error) = Box::pin(heard).await {
                     tracing::error!(error = %crate::core::chain(&error), "standings were not kept");
                     return Ok(false);
@@ -346,6 +346,10 @@ impl Link<'_> {
                     sent += 1;
                 }
                 ToLink::Want(wanted) => {
+                    // It may be signed with a key that the agent does not know yet.
+                    if !self.tell_trust().await {
+                        return false;
+                    }
                     let bytes = FromServer::Wanted(*wanted).encode();
                     if feed(self.socket, bytes).await.is_err() {
                         return false;

@@ -92,22 +92,22 @@ pub async fn remove(
 }
 
 async fn read(hall: &Hall, asked: &api::Assigned) -> Answer<Assigned> {
-    let named = [&asked.computer, &asked.group, &asked.query, &asked.user];
-    let named: Vec<_> = named.into_iter().flatten().filter(|name| !name.is_empty()).collect();
-    if named.len() != 1 {
-        let text = "an association names one computer, one group, one query or one user";
-        let hint = "--computer NAME, --group NAME, --to QUERY or --user NAME";
-        return Err(Failure::new(Code::Request, text, hint));
-    }
-    if let Some(name) = &asked.user {
-        return Ok(Assigned::User(name.clone()));
-    }
-    if let Some(text) = &asked.query {
-        format::parse_query(text)?;
-        return Ok(Assigned::Query(text.clone()));
-    }
-    let wants_group = asked.group.is_some();
-    let name = named.first().map_or("", |name| name.as_str());
+    let given = [&asked.computer, &asked.group, &asked.query, &asked.user]
+        .map(|name| name.as_deref().filter(|name| !name.is_empty()));
+    let (name, wants_group) = match given {
+        [None, None, None, Some(name)] => return Ok(Assigned::User(name.to_owned())),
+        [None, None, Some(text), None] => {
+            format::parse_query(text)?;
+            return Ok(Assigned::Query(text.to_owned()));
+        }
+        [None, Some(name), None, None] => (name, true),
+        [Some(name), None, None, None] => (name, false),
+        _ => {
+            let text = "an association names one computer, one group, one query or one user";
+            let hint = "--computer NAME, --group NAME, --to QUERY or --user NAME";
+            return Err(Failure::new(Code::Request, text, hint));
+        }
+    };
     // What is not on record any more can still be named by its id.
     if let Ok(id) = name.parse::<ComputerId>()
         && hall.store.computer(id).await?.is_none()

@@ -221,3 +221,26 @@ async fn where_applications_stand_is_told_and_replaced() {
     link.send(FromAgent::Standings(Standings { are_all: true, parts })).await;
     assert_eq!(states(1).await[0]["state"], "ok");
 }
+
+#[tokio::test]
+async fn an_association_names_one_of_four_and_empty_fields_name_nothing() {
+    let house = House::new().await;
+    publish(&house, &format!("application: Viewer\nid: {VIEWER}\nversion: 1\n")).await;
+    house.enrolled("pc1", 1).await;
+    for to in [
+        json!({ "computer": "pc1", "group": "", "query": "", "user": "" }),
+        json!({ "query": "name = 'pc1'", "user": "" }),
+        json!({ "computer": "", "user": "ada" }),
+    ] {
+        let made = associate(&house, to.clone()).await;
+        let named = to.as_object().unwrap().iter().filter(|(_, name)| *name != "");
+        assert_eq!(made["to"], Value::Object(named.map(|(k, v)| (k.clone(), v.clone())).collect()));
+    }
+    for to in [json!({}), json!({ "user": "" }), json!({ "computer": "pc1", "user": "ada" })] {
+        let refused = associate(&house, to).await;
+        assert!(refused["message"].as_str().unwrap().contains("names one"), "{refused}");
+    }
+    // `pc1` is no group, whatever stands beside it.
+    let refused = associate(&house, json!({ "computer": "", "group": "pc1" })).await;
+    assert_eq!(refused["code"], "DH-A005", "{refused}");
+}

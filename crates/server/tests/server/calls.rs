@@ -27,9 +27,13 @@ activities:
 
 /// A robot that holds its run in a script.
 async fn held(house: &House) -> (Robot, String, EffectId) {
+    held_in(house, WORKFLOW).await
+}
+
+async fn held_in(house: &House, workflow: &str) -> (Robot, String, EffectId) {
     let mut robot = Robot::start(house.enrolled("pc1", 1).await).await;
     robot.holds.push("work".into());
-    let deployment = house.deploy(WORKFLOW, &["pc1"]).await;
+    let deployment = house.deploy(workflow, &["pc1"]).await;
     let script = robot.until_held("work").await;
     let is_known = async || {
         let detail = house.detail(&deployment).await;
@@ -156,4 +160,19 @@ async fn a_script_downloads_only_where_it_may() {
         let said = String::from_utf8_lossy(&bytes);
         assert!(got == status && said.contains(words), "{request:?}: {got} {said}");
     }
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_how_often_a_script_may_call() {
+    let house = House::new().await;
+    let many = WORKFLOW.replace("operations: 20", "operations: 200000");
+    let (mut robot, _, script) = held_in(&house, &many).await;
+    // What has ended does not stand in the way of the next.
+    for part in (1..=70).chain([100_000]) {
+        let report = robot.call(script.part(part), "message", &message()).await;
+        assert_eq!(report.event, Event::Ok, "{part}: {report:?}");
+    }
+    let report = robot.call(script.part(100_001), "message", &message()).await;
+    assert_eq!(report.event, Event::Error);
+    assert!(report.note.unwrap().contains("only the first 100000 calls"));
 }

@@ -240,3 +240,39 @@ async fn a_former_key_that_is_put_back_does_not_sign() {
     agent.pin = second;
     agent.connect(Vec::new()).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_machines_are_to_have_comes_after_the_key_that_signs_it() {
+    let house = House::new().await;
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let text = format!("application: Viewer\nid: {id}\nversion: 1\n");
+    house.api.post("/api/applications", &json!({ "text": text })).await;
+    let mut agent = house.enrolled("pc1", 1).await;
+    let capabilities = vec![wire::wanted::CAPABILITY.to_owned()];
+    let hello = wire::Hello { capabilities, ..agent.hello(Vec::new()) };
+    let mut link = agent.greet(hello).await.unwrap();
+    let new = json!({ "application": "Viewer", "to": { "computer": "pc1" } });
+    house.api.post("/api/associations", &new).await;
+    let me = (agent.computer, agent.key.verifying_key());
+    let (mut trust, mut serial) = (agent.trust.clone(), 0);
+    for round in 0..3 {
+        loop {
+            match link.next().await.expect("a link") {
+                FromServer::Trust(documents) => {
+                    let followed = trust.follow(&read(&documents), now());
+                    if let Some((newest, _)) = followed.newest {
+                        trust = newest;
+                    }
+                }
+                FromServer::Wanted(presented) => {
+                    let granted = trust::Wanted::verify(&presented, me, &trust, serial, now());
+                    serial = granted.unwrap_or_else(|why| panic!("{round}: {why}")).serial();
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let lost = house.running_key().await.to_string();
+        house.api.post("/api/keys/revoke", &json!({ "key": lost })).await;
+    }
+}

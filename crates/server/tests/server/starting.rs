@@ -1,5 +1,6 @@
 //! Starting, stopping, enrolling.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,7 @@ async fn tokens_are_used_up_expire_and_are_revoked() {
     let other = house.token(5).await;
     let named = Agent::enroll(&other, key(3), "PC").await.unwrap();
     assert_eq!(named.name, "PC-2");
+    house.told("enrolled", "it asked for the name PC, which another computer has").await;
     house.api.delete(&format!("/api/tokens/{}", other.id)).await;
     let revoked = Agent::enroll(&other, key(4), "pc").await.err().unwrap();
     assert!(revoked.reason.contains("revoked"), "{revoked:?}");
@@ -94,4 +96,20 @@ async fn agents_are_revoked_and_approved_again() {
     assert_eq!(agent.connect(Vec::new()).await.err().unwrap().code, "revoked");
     house.api.post("/api/agents/pc1/approve", &json!(null)).await;
     agent.connect(Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_machines_that_ask_at_once_for_a_computer_on_record_one_becomes_it() {
+    let house = House::new().await;
+    let added = house.api.post("/api/computers", &json!({ "name": "desk" })).await;
+    let token = house.token(3).await;
+    let enroll = |seed| Agent::enroll(&token, SigningKey::from_seed(&[seed; 32]), "desk");
+    let (one, two, three) = tokio::join!(enroll(1), enroll(2), enroll(3));
+    let all = [one, two, three].map(Result::unwrap);
+    let names: BTreeSet<&str> = all.iter().map(|agent| agent.name.as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["desk", "desk-2", "desk-3"]));
+    let is_it = |agent: &&Agent| added["id"] == agent.computer.to_string();
+    assert_eq!(all.iter().filter(is_it).map(|agent| agent.name.as_str()).next(), Some("desk"));
+    let agents = house.api.get("/api/agents").await;
+    assert_eq!(agents["items"].as_array().unwrap().len(), 3);
 }

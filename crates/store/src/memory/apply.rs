@@ -282,8 +282,9 @@ impl State {
             Some(known) if !known.result.is_empty() => {
                 return Err(Refusal::EffectDiffers { run, attempt, visit, part });
             }
-            Some(known) => known.call.clone(),
-            None => effect.call,
+            Some(known) if effect.result.is_empty() => known.call.clone(),
+            None if effect.result.is_empty() => effect.call,
+            _ => Vec::new(),
         };
         self.effects.put(key, Effect { call, ..effect });
         Ok(())

@@ -148,14 +148,15 @@ pub(super) async fn put_effect(tx: &mut SqliteConnection, row: Effect) -> Result
     let put = sqlx::query(
         "INSERT INTO effects (run, attempt, visit, part, call, result) \
          VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (run, attempt, visit, part) DO UPDATE SET result = excluded.result \
-         WHERE length(effects.result) = 0",
+         ON CONFLICT (run, attempt, visit, part) DO UPDATE \
+         SET result = excluded.result, call = X'' \
+         WHERE length(effects.result) = 0 AND length(excluded.result) > 0",
     )
     .bind(run.as_bytes().to_vec())
     .bind(number(attempt))
     .bind(number(visit))
     .bind(number(part))
-    .bind(row.call)
+    .bind(if row.result.is_empty() { row.call } else { Vec::new() })
     .bind(row.result.clone())
     .execute(&mut *tx)
     .await?;

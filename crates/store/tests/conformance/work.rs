@@ -47,9 +47,16 @@ pub async fn warrants_and_effects_never_change(place: &impl Place) {
     let called = Effect { part: 7, call: b"call".to_vec(), ..effect(1, 1) };
     let begun = Effect { result: Vec::new(), ..called.clone() };
     let ended = Effect { call: Vec::new(), ..called.clone() };
-    accept(store.as_ref(), [begun, ended].map(Write::PutEffect)).await;
+    let without_call = Effect { result: Vec::new(), ..ended.clone() };
+    accept(store.as_ref(), [begun.clone(), without_call].map(Write::PutEffect)).await;
     let effects = store.effects(run_id(1)).await.unwrap();
-    assert_eq!(effects, [effect(1, 1), called, effect(1, 2)]);
+    assert_eq!(effects, [effect(1, 1), begun, effect(1, 2)]);
+    // What was called for is needed until there is a result.
+    let at_once = Effect { part: 8, ..called };
+    accept(store.as_ref(), [ended.clone(), at_once].map(Write::PutEffect)).await;
+    let effects = store.effects(run_id(1)).await.unwrap();
+    let both = [ended.clone(), Effect { part: 8, ..ended }];
+    assert_eq!(effects[1..3], both);
 }
 
 pub async fn copies_follow_one_another(place: &impl Place) {

@@ -9,6 +9,8 @@ use super::*;
 const CALL_BYTES_MAX: usize = 256 << 10;
 /// Calls of one script that are carried out at the same time.
 const CALLS_MAX: usize = 64;
+/// Calls are remembered as long as their deployment is open, so there is an end to their numbers.
+const PARTS_MAX: u32 = 100_000;
 
 impl Giver {
     pub(super) fn asked(
@@ -26,10 +28,8 @@ impl Giver {
             let text = format!("the agent asked for `{activity}`, which is not due at the server");
             return self.event("refused", computer, effect.run, &text);
         }
-        if call.is_some() && !self.is_begun(effect) && self.calls(effect) >= CALLS_MAX {
-            let report = Report::error(format!(
-                "the script has {CALLS_MAX} calls at the server already; `await` some before"
-            ));
+        if let Some(why) = call.as_ref().and_then(|_| self.too_many(effect)) {
+            let report = Report::error(why);
             return self.send(computer, ToAgent::Answer { effect, report });
         }
         self.begin_effect(effect, activity, call, now);
@@ -53,25 +53,28 @@ impl Giver {
     }
 
     pub(super) fn is_begun(&self, effect: EffectId) -> bool {
-        matches!(self.effects.get(&effect), Some(Effect::Begun(_)))
+        self.begun.contains(&effect)
     }
 
-    /// How much is carried out for the script of an effect.
-    fn calls(&self, effect: EffectId) -> usize {
+    /// Why a call that is not in progress is not begun.
+    fn too_many(&self, effect: EffectId) -> Option<String> {
+        if self.is_begun(effect) {
+            return None;
+        }
+        if effect.part > PARTS_MAX {
+            return Some(format!("the server takes only the first {PARTS_MAX} calls of a script"));
+        }
         let parts = effect.part(1)..=effect.part(u32::MAX);
-        let is_begun = |effect: &Effect| matches!(effect, Effect::Begun(_));
-        self.effects.range(parts).filter(|(_, effect)| is_begun(effect)).count()
+        let is_full = self.begun.range(parts).count() >= CALLS_MAX;
+        is_full.then(|| {
+            format!("the script has {CALLS_MAX} calls at the server already; `await` some before")
+        })
     }
 
     /// Ends what the server does for an activity, and for its script; whether it does anything.
     pub(super) fn interrupt_begun(&mut self, effect: EffectId) -> bool {
         let parts = effect.whole()..=effect.part(u32::MAX);
-        let begun: Vec<EffectId> = self
-            .effects
-            .range(parts)
-            .filter(|(_, effect)| matches!(effect, Effect::Begun(_)))
-            .map(|(id, _)| *id)
-            .collect();
+        let begun: Vec<EffectId> = self.begun.range(parts).copied().collect();
         let orders = begun.iter().map(|effect| GiverOrder::Interrupt { effect: *effect });
         self.orders.extend(orders);
         !begun.is_empty()

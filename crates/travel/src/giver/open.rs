@@ -56,6 +56,9 @@ impl Giver {
         slots_max: usize,
         now: Timestamp,
     ) -> (Self, Vec<OpenError>) {
+        let effects: BTreeMap<EffectId, Effect> = effects.into_iter().collect();
+        let is_begun = |(id, effect)| matches!(effect, &Effect::Begun(_)).then_some(id);
+        let begun: BTreeSet<EffectId> = effects.iter().filter_map(is_begun).copied().collect();
         let mut giver = Self {
             plans: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -63,7 +66,8 @@ impl Giver {
             links: BTreeMap::new(),
             newest: BTreeMap::new(),
             last_seen: BTreeMap::new(),
-            effects: effects.into_iter().collect(),
+            effects,
+            begun,
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
             slots_max,
@@ -112,7 +116,10 @@ impl Giver {
             let first = EffectId::new(run, 0, Visit(0));
             let effects: Vec<EffectId> =
                 self.effects.range(first..=last).map(|(effect, _)| *effect).collect();
-            effects.iter().for_each(|effect| _ = self.effects.remove(effect));
+            for effect in &effects {
+                self.effects.remove(effect);
+                self.begun.remove(effect);
+            }
         }
         for (computer, ..) in plan.deployment.targets() {
             if self.by_computer.get(&computer).is_some_and(BTreeSet::is_empty) {

@@ -81,6 +81,7 @@ impl Giver {
                 let (workflow, context) =
                     (given.run.workflow().clone(), Box::new(given.run.context()));
                 self.effects.insert(effect, Effect::Begun(call.clone()));
+                self.begun.insert(effect);
                 let begun = GiverWrite::Effect { effect, call: call.clone(), report: None };
                 self.writes.push(begun);
                 self.orders.push_back(GiverOrder::Begin {
@@ -99,6 +100,7 @@ impl Giver {
         if !self.is_begun(effect) {
             return self.ended_there(effect, report, now);
         }
+        self.begun.remove(&effect);
         self.effects.insert(effect, Effect::Ended(report.clone()));
         self.writes.push(GiverWrite::Effect { effect, call: None, report: Some(report.clone()) });
         self.deliver(effect, report, now);
