@@ -68,13 +68,13 @@ fn judged(
             dropped += 1;
             continue;
         }
-        writes.push(Write::PutApplicationState(row(computer, key.1.clone(), part)));
+        writes.push(Write::PutApplicationState(row(computer, key.1.clone(), &part)));
         held.insert(key);
     }
     (writes, dropped)
 }
 
-fn row(computer: ComputerId, user: String, part: Standing) -> ApplicationState {
+fn row(computer: ComputerId, user: String, part: &Standing) -> ApplicationState {
     ApplicationState {
         computer,
         application: part.application,
@@ -135,7 +135,7 @@ mod tests {
             (&["a"], (true, &[]), &["-a"], 0),
         ] {
             let (got, lost) = outcome(held, told(are_all, users));
-            assert_eq!((got, lost), (writes.iter().map(|w| w.to_string()).collect(), dropped));
+            assert_eq!((got, lost), (writes.iter().map(ToString::to_string).collect(), dropped));
         }
     }
 }
