@@ -211,7 +211,7 @@ impl Memory {
         };
         let (digest, size) = (ground::digest_of(&bytes), bytes.len() as u64);
         self.kept.insert(digest, bytes);
-        Some(Kept { digest, size, mode, mtime_ns, is_link })
+        Some(Kept { digest, size, mode, mtime_ns, is_link, rights: 0 })
     }
 
     fn written(&self, path: &str, content: &Content, meta: Meta, source: &dyn Source) -> Entry {

@@ -109,4 +109,7 @@ pub struct Kept {
     pub mtime_ns: i64,
     /// A link, whose target the content is.
     pub is_link: bool,
+    /// Whose it was and who might do what with it, as a number that `machine` makes: of files with
+    /// the same content each gets back its own.
+    pub rights: u64,
 }

@@ -131,8 +131,8 @@ fn put_prior(out: &mut Writer, prior: &Prior) {
         Prior::Absent => _ = out.u8(0),
         Prior::Same => _ = out.u8(1),
         Prior::Kept(kept) => {
-            out.u8(2).digest(&kept.digest).u64(kept.size).u32(kept.mode);
-            out.raw(&kept.mtime_ns.to_le_bytes()).switch(kept.is_link);
+            out.u8(3).digest(&kept.digest).u64(kept.size).u32(kept.mode);
+            out.raw(&kept.mtime_ns.to_le_bytes()).switch(kept.is_link).u64(kept.rights);
         }
         // Never in a record; refused by whoever reads it.
         Prior::Change(_) => _ = out.u8(u8::MAX),
@@ -143,12 +143,14 @@ fn take_prior(from: &mut Reader<'_>) -> Result<Prior, CodecError> {
     match from.u8()? {
         0 => Ok(Prior::Absent),
         1 => Ok(Prior::Same),
-        2 => Ok(Prior::Kept(Kept {
+        // Only the latter says its rights.
+        tag @ (2 | 3) => Ok(Prior::Kept(Kept {
             digest: from.digest()?,
             size: from.u64()?,
             mode: from.u32()?,
             mtime_ns: from.array().map(i64::from_le_bytes)?,
             is_link: from.switch()?,
+            rights: if tag == 3 { from.u64()? } else { 0 },
         })),
         _ => Err(CodecError("nothing that can have been before")),
     }
@@ -192,12 +194,12 @@ mod tests {
     }
 
     fn prior() -> impl Strategy<Value = Prior> {
-        let kept = (digest(), any::<u64>(), any::<u32>(), any::<i64>(), any::<bool>());
+        let kept = (digest(), any::<(u64, u32, i64, bool, u64)>());
         prop_oneof![
             Just(Prior::Absent),
             Just(Prior::Same),
-            kept.prop_map(|(digest, size, mode, mtime_ns, is_link)| {
-                Prior::Kept(Kept { digest, size, mode, mtime_ns, is_link })
+            kept.prop_map(|(digest, (size, mode, mtime_ns, is_link, rights))| {
+                Prior::Kept(Kept { digest, size, mode, mtime_ns, is_link, rights })
             }),
         ]
     }
@@ -265,6 +267,24 @@ mod tests {
                     .collect(),
             }
         }
+    }
+
+    #[test]
+    fn a_prior_that_says_no_rights_is_read() {
+        let kept = Kept {
+            digest: Digest::from_bytes([1; 32]),
+            size: 2,
+            mode: 3,
+            mtime_ns: 4,
+            is_link: false,
+            rights: 0,
+        };
+        let mut out = Writer::new();
+        out.u8(2).digest(&kept.digest).u64(2).u32(3).raw(&4i64.to_le_bytes()).switch(false);
+        let bytes = out.finish();
+        let mut from = Reader::new(&bytes);
+        assert_eq!(take_prior(&mut from), Ok(Prior::Kept(kept)));
+        from.end().unwrap();
     }
 
     proptest! {

@@ -21,7 +21,7 @@ pub(super) const JOURNAL: &str = "journal";
 pub(super) const STAGED: &str = "staged";
 pub(super) const DONE: &str = "done";
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HASH_BYTES: usize = 32;
 
 /// A record that cannot be read.
@@ -187,9 +187,9 @@ impl Settled {
     pub(super) fn write(&self, folder: &Path) -> Result<(), ChangeError> {
         let mut out = Writer::new();
         out.list(&self.kept, |out, keeping| {
-            let Kept { digest, size, mode, mtime_ns, is_link } = &keeping.kept;
+            let Kept { digest, size, mode, mtime_ns, is_link, rights } = &keeping.kept;
             out.len(keeping.step).digest(digest).u64(*size).u32(*mode);
-            out.raw(&mtime_ns.to_le_bytes()).switch(*is_link).switch(keeping.moves);
+            out.raw(&mtime_ns.to_le_bytes()).switch(*is_link).u64(*rights).switch(keeping.moves);
         });
         out.list(&self.delayed, |out, step| {
             out.len(*step);
@@ -215,6 +215,7 @@ impl Settled {
                     mode: input.u32()?,
                     mtime_ns: input.array().map(i64::from_le_bytes)?,
                     is_link: input.switch()?,
+                    rights: input.u64()?,
                 };
                 Ok::<_, CodecError>(Keeping { step, kept, moves: input.switch()? })
             })?;
@@ -411,6 +412,7 @@ mod tests {
             mode: 0o644,
             mtime_ns: -1,
             is_link: true,
+            rights: 11,
         };
         let settled = Settled {
             kept: vec![Keeping { step: 3, kept, moves: true }],

@@ -1,7 +1,8 @@
 //! What stood in the way of changes: contents by hash, kept so that they can be put back.
 //!
 //! A file that has no other name becomes the kept one itself, with whatever belongs to it; of
-//! others a copy is kept. A link is kept as a file that holds its target. Within a limit: what
+//! others a copy is kept. A link is kept as a file that holds its target. The same content is kept
+//! once for each owner and rights that it had, for it goes back with these. Within a limit: what
 //! would go beyond is refused before anything is changed. What no record names any more is removed
 //! by [`KeptStore::sweep`].
 
@@ -10,13 +11,15 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use application::Kept;
 use model::Digest;
 
 use super::journal::Prior;
-use super::{ChangeError, Supplied, Supply, attributes};
+use super::{ChangeError, attributes};
 
 /// Names of copies that are still being written begin so.
 const NEW_PREFIX: &str = "new-";
+const BETWEEN: char = '-';
 
 /// A folder of kept contents.
 #[derive(Debug, Clone)]
@@ -47,12 +50,12 @@ impl KeptStore {
     }
 
     /// A kept content, with the mode, owner and time it had.
-    pub fn read(&self, digest: &Digest) -> io::Result<File> {
-        File::open(self.path(digest))
+    pub fn read(&self, kept: &Kept) -> io::Result<File> {
+        File::open(self.path(kept))
     }
 
-    pub fn holds(&self, digest: &Digest) -> bool {
-        self.path(digest).exists()
+    pub fn holds(&self, kept: &Kept) -> bool {
+        self.path(kept).exists()
     }
 
     /// Removes what is not `live`. Not while a transaction is under way.
@@ -60,7 +63,8 @@ impl KeptStore {
         let mut swept = Swept::default();
         for entry in self.list()? {
             let (name, size) = entry?;
-            if name.parse().is_ok_and(|digest| live.contains(&digest)) {
+            let digest = name.split(BETWEEN).next().and_then(|digest| digest.parse().ok());
+            if digest.is_some_and(|digest| live.contains(&digest)) {
                 swept.bytes_left += size;
             } else {
                 attributes::remove_file(&self.folder.join(name))?;
@@ -78,8 +82,8 @@ impl KeptStore {
         if needed > free { Err(ChangeError::KeptLimit { needed, free }) } else { Ok(()) }
     }
 
-    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(digest.to_string())
+    pub(super) fn path(&self, kept: &Kept) -> PathBuf {
+        self.folder.join(name(kept))
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -87,35 +91,31 @@ impl KeptStore {
     }
 
     /// Keeps a copy of a file that stays where it is, durable once this returns.
-    pub(super) fn copy(&self, digest: &Digest, from: &mut File) -> io::Result<()> {
-        self.add(digest, |new| {
+    pub(super) fn copy(&self, kept: &Kept, from: &mut File) -> io::Result<()> {
+        self.add(kept, |new| {
             io::copy(from, new)?;
             attributes::keep(from, new)
         })
     }
 
     /// Keeps the target of a link.
-    pub(super) fn keep_text(&self, digest: &Digest, text: &[u8], prior: &Prior) -> io::Result<()> {
-        self.add(digest, |new| {
+    pub(super) fn keep_text(&self, kept: &Kept, text: &[u8], prior: &Prior) -> io::Result<()> {
+        self.add(kept, |new| {
             new.write_all(text)?;
             attributes::give(new, prior.owner, prior.group)
         })
     }
 
-    fn add(
-        &self,
-        digest: &Digest,
-        fill: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> io::Result<()> {
-        if self.holds(digest) {
+    fn add(&self, kept: &Kept, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+        if self.holds(kept) {
             return Ok(());
         }
-        let path = self.folder.join(format!("{NEW_PREFIX}{digest}"));
+        let path = self.folder.join(format!("{NEW_PREFIX}{}", name(kept)));
         let mut new = File::create(&path)?;
         fill(&mut new)?;
         new.sync_all()?;
         drop(new);
-        fs::rename(&path, self.path(digest))?;
+        fs::rename(&path, self.path(kept))?;
         attributes::sync_folder(&self.folder)
     }
 
@@ -128,10 +128,11 @@ impl KeptStore {
     }
 }
 
-/// By the digest alone.
-impl Supply for KeptStore {
-    fn open(&self, _path: &str, digest: &Digest) -> io::Result<Supplied> {
-        self.read(digest).map(Supplied::File)
+/// The digest, and what tells it from the same content with other rights.
+fn name(kept: &Kept) -> String {
+    match kept.rights {
+        0 => kept.digest.to_string(),
+        rights => format!("{}{BETWEEN}{rights:016x}", kept.digest),
     }
 }
 

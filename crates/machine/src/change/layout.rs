@@ -255,18 +255,27 @@ impl Prior {
         }
     }
 
-    /// Whether this is what stands under a name now.
+    /// Whether this is what stands under a name now, with the content it had.
     pub(super) fn is(&self, held: &Held) -> io::Result<bool> {
-        let Some(meta) = look(held)? else { return Ok(false) };
+        let found = look(held)?;
+        let same_content = |meta: &Meta| meta.size == self.size && meta.mtime_ns == self.mtime_ns;
+        let is_folder = self.kind == PriorKind::Folder;
+        Ok(found.is_some_and(|meta| self.is_of(&meta) && (is_folder || same_content(&meta))))
+    }
+
+    /// The same, also where a program that had it open goes on writing into it.
+    pub(super) fn is_that(&self, held: &Held) -> io::Result<bool> {
+        Ok(look(held)?.is_some_and(|meta| self.is_of(&meta)))
+    }
+
+    fn is_of(&self, meta: &Meta) -> bool {
         let kind = match meta.kind {
-            Kind::File => PriorKind::File,
-            Kind::Link => PriorKind::Link,
-            Kind::Folder => PriorKind::Folder,
-            Kind::Other => return Ok(false),
+            Kind::File => Some(PriorKind::File),
+            Kind::Link => Some(PriorKind::Link),
+            Kind::Folder => Some(PriorKind::Folder),
+            Kind::Other => None,
         };
-        let same_content = meta.size == self.size && meta.mtime_ns == self.mtime_ns;
-        let same = kind == self.kind && meta.inode == self.inode;
-        Ok(same && (same_content || kind == PriorKind::Folder))
+        kind == Some(self.kind) && meta.inode == self.inode
     }
 }
 

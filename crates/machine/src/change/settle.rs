@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use application::Kept;
@@ -47,7 +47,7 @@ pub(super) fn decide(
         let mut keeping = keep(&held, prior, ground).map_err(failed)?;
         keeping.moves &= !is_delayed;
         if !keeping.moves && prior.kind == PriorKind::File {
-            copy(&held, &keeping.kept.digest, ground).map_err(failed)?;
+            copy(&held, &keeping.kept, ground).map_err(failed)?;
         }
         kept.push(Keeping { step: at, ..keeping });
     }
@@ -60,24 +60,27 @@ fn keep(held: &Held, prior: &Prior, ground: &Ground) -> io::Result<Keeping> {
     if prior.kind == PriorKind::Link {
         let target = held.folder.read_link(&held.name)?;
         let target = target.to_string_lossy();
-        let digest = Digest::from_bytes(*blake3::hash(target.as_bytes()).as_bytes());
-        store.keep_text(&digest, target.as_bytes(), prior)?;
-        let size = target.len() as u64;
-        let kept = Kept { digest, size, mode: prior.mode, mtime_ns: prior.mtime_ns, is_link: true };
+        let kept = Kept {
+            digest: Digest::from_bytes(*blake3::hash(target.as_bytes()).as_bytes()),
+            size: target.len() as u64,
+            mode: prior.mode,
+            mtime_ns: prior.mtime_ns,
+            is_link: true,
+            rights: attributes::rights_of_link(prior.owner, prior.group),
+        };
+        store.keep_text(&kept, target.as_bytes(), prior)?;
         return Ok(Keeping { step: 0, kept, moves: false });
     }
     let mut file = held.folder.read(&held.name)?;
     let (digest, size) = digest_of(&mut file)?;
-    let mode = attributes::mode(&file)?;
-    let kept = Kept { digest, size, mode, mtime_ns: prior.mtime_ns, is_link: false };
+    let (mode, rights) = (attributes::mode(&file)?, attributes::rights(&file)?);
+    let kept = Kept { digest, size, mode, mtime_ns: prior.mtime_ns, is_link: false, rights };
     let moves = attributes::can_move(&file, store.folder())?;
     Ok(Keeping { step: 0, kept, moves })
 }
 
-fn copy(held: &Held, digest: &Digest, ground: &Ground) -> io::Result<()> {
-    let mut file = held.folder.read(&held.name)?;
-    file.rewind()?;
-    ground.kept.copy(digest, &mut file)
+fn copy(held: &Held, kept: &Kept, ground: &Ground) -> io::Result<()> {
+    ground.kept.copy(kept, &mut held.folder.read(&held.name)?)
 }
 
 /// Removes what stands aside, as far as it is still there, or makes it the kept one. Goes on after
@@ -135,11 +138,11 @@ pub(super) fn settle(
 }
 
 fn tidy(held: &Held, keeping: &Keeping, ground: &Ground) -> io::Result<()> {
-    let digest = &keeping.kept.digest;
-    if keeping.moves && !ground.kept.holds(digest) {
+    let kept = &keeping.kept;
+    if keeping.moves && !ground.kept.holds(kept) {
         let from = held.folder.path().join(&held.name);
         return attributes::with_patience(ground.patience, || {
-            fs::rename(&from, ground.kept.path(digest))
+            fs::rename(&from, ground.kept.path(kept))
         });
     }
     let removed = attributes::with_patience(ground.patience, || {
@@ -200,7 +203,7 @@ fn old(reach: &mut Reach<'_>, names: &Names<'_>, prior: &Prior) -> io::Result<Op
     }
     let Some(part) = names.part else { return Ok(None) };
     let held = reach.hold(part)?;
-    Ok(if prior.is(&held)? { Some(held) } else { None })
+    Ok(if prior.is_that(&held)? { Some(held) } else { None })
 }
 
 fn hive_acts(journal: &Journal) -> impl Iterator<Item = &hive::Act> {

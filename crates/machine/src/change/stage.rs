@@ -211,7 +211,7 @@ impl Yard<'_> {
     fn build_kept(&self, held: &Held, kept: &Kept, part: &str) -> Result<(), ChangeError> {
         let failed = |error| FileError::of(error, Path::new(part), "write");
         let place = || ChangeError::NotKept { place: part.to_owned() };
-        let mut old = self.ground.kept.read(&kept.digest).map_err(|_| place())?;
+        let mut old = self.ground.kept.read(kept).map_err(|_| place())?;
         if kept.is_link {
             let mut target = String::new();
             old.read_to_string(&mut target).map_err(failed)?;
@@ -222,7 +222,7 @@ impl Yard<'_> {
         let mut file = attributes::create(held, true).map_err(failed)?;
         pour(Ok(Supplied::File(again)), &mut file, ("", &kept.digest, kept.size), part)?;
         let finish = || {
-            attributes::keep_rights(&old, &file, held)?;
+            attributes::keep(&old, &file)?;
             attributes::set_mtime(&file, kept.mtime_ns)?;
             attributes::set_mode(&file, kept.mode, held)?;
             if self.sync_each || cfg!(windows) { file.sync_all() } else { Ok(()) }

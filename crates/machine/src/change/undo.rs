@@ -66,7 +66,7 @@ impl Undoing<'_> {
     fn step(&mut self, act: &Act, inode: Option<u64>) -> Result<(), UndoError> {
         let (path, result) = match act {
             Act::Place { part, path, aside, prior: Some(prior), .. } => {
-                (path, self.replaced(part, path, aside, prior))
+                (path, self.replaced((part, aside), path, prior, inode))
             }
             Act::Place { built, part, path, .. } | Act::Within { built, part, path } => {
                 (path, self.built(*built, part, path, inode))
@@ -87,16 +87,19 @@ impl Undoing<'_> {
         }
     }
 
+    /// `inode` is that of what was built.
     fn replaced<'a>(
         &mut self,
-        part: &'a str,
+        (part, aside): (&'a str, &'a str),
         path: &str,
-        aside: &'a str,
         prior: &Prior,
+        inode: Option<u64>,
     ) -> Result<(), Failure<'a>> {
         let Some(old) = self.there(aside)? else {
             return match self.there(part)? {
-                Some(old) if prior.is(&old)? => self.put_back(&old, part, path),
+                Some(old) if inode.is_some() && prior.is_that(&old)? => {
+                    self.put_back(&old, part, path)
+                }
                 Some(held) => Ok(self.remove(&held, Built::File, part)?),
                 None => Ok(()),
             };

@@ -1,11 +1,11 @@
 //! Transactions on real files and a real registry: whole, or not at all.
 
+mod kept;
 #[allow(dead_code)] // The test of crashes has this module too.
 mod scene;
 #[cfg(windows)]
 mod windows;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use application::{Before, Change, Content, Meta};
 use machine::change::{
-    AfterDeath, ChangeError, KeptStore, Recovered, Supplied, Supply, Transaction, forget, pending,
-    recover,
+    AfterDeath, ChangeError, Recovered, Supplied, Supply, Transaction, forget, pending, recover,
 };
 use machine::registry::{MemoryRegistry, Registry};
 use model::Digest;
-use scene::{Scene, bytes, carry_out, key, path, picture, registry_picture, set_up_registry};
+use scene::{
+    Scene, bytes, carry_out, key, path, picture, prepared, registry_picture, set_up_registry,
+};
 
 fn registry() -> MemoryRegistry {
     let mut registry = MemoryRegistry::default();
@@ -38,10 +39,7 @@ fn what_is_undone_is_as_it_was() {
         let mut registry = registry();
         let (before, registry_before) = (picture(&scene.root()), registry.clone());
         let changes = scene.changes(kept);
-        let (ground, shelf) = (scene.ground(), scene.shelf());
-        let mut transaction =
-            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                .unwrap();
+        let mut transaction = prepared(scene, &changes, &mut registry).unwrap();
         transaction.apply(&mut registry).unwrap();
         assert_ne!(picture(&scene.root()), before);
         assert!(registry != registry_before);
@@ -74,7 +72,7 @@ fn what_is_committed_is_there_and_what_was_is_kept() {
         let store = scene.ground().kept;
         let files = done.iter().filter(|(_, kept)| !kept.is_link);
         let mut contents: Vec<String> = files
-            .map(|(_, kept)| std::io::read_to_string(store.read(&kept.digest).unwrap()).unwrap())
+            .map(|(_, kept)| std::io::read_to_string(store.read(kept).unwrap()).unwrap())
             .collect();
         contents.sort();
         let mut expect = [
@@ -90,32 +88,6 @@ fn what_is_committed_is_there_and_what_was_is_kept() {
         assert!(told.contains_key(&key(r"New\Deep").to_string()));
         assert!(!told.contains_key(&key("Old").to_string()));
         assert_eq!(registry.value(&key("Kept"), "two").unwrap(), None);
-    });
-}
-
-/// What was kept goes back with all that belonged to it.
-#[test]
-fn what_was_kept_is_put_back_as_it_was() {
-    with_scene(|scene| {
-        scene.set_up();
-        let names: &[&str] =
-            if cfg!(unix) { &["replaced", "gone", "link"] } else { &["replaced", "gone"] };
-        let pictured = || {
-            let mut all = picture(&scene.root());
-            all.retain(|name, _| names.iter().any(|one| name.ends_with(one)));
-            all
-        };
-        let before = pictured();
-        let remove =
-            |name: &&str| Change::RemoveFile { path: path(name), before: scene.before(name) };
-        let changes: Vec<Change> = names.iter().map(remove).collect();
-        let done = carry_out(scene, &changes, &mut MemoryRegistry::default());
-        let back = |(at, kept): &(usize, application::Kept)| {
-            scene.write_change(names[*at], Content::Kept(kept.clone()), Meta::default())
-        };
-        let changes: Vec<Change> = done.iter().map(back).collect();
-        carry_out(scene, &changes, &mut MemoryRegistry::default());
-        assert_eq!(pictured(), before);
     });
 }
 
@@ -153,9 +125,7 @@ fn what_the_plan_did_not_see_is_left_alone() {
             let mut registry = registry();
             let fine = absent("fine");
             let changes = [fine, wrong.clone()];
-            let (ground, shelf) = (scene.ground(), scene.shelf());
-            let prepared =
-                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf);
+            let prepared = prepared(scene, &changes, &mut registry);
             let error = match prepared {
                 Err(error) => error,
                 Ok(mut transaction) => {
@@ -184,10 +154,7 @@ fn what_changes_meanwhile_is_left_alone() {
             let kept = scene.set_up();
             let mut registry = registry();
             let changes = scene.changes(kept);
-            let (ground, shelf) = (scene.ground(), scene.shelf());
-            let mut transaction =
-                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                    .unwrap();
+            let mut transaction = prepared(scene, &changes, &mut registry).unwrap();
             scene.write(name, "by somebody else");
             let error = transaction.apply(&mut registry).unwrap_err();
             assert!(matches!(error, ChangeError::Changed { .. }), "{name}: {error}");
@@ -206,10 +173,7 @@ fn folders_that_others_use_meanwhile_stay() {
         let kept = scene.set_up();
         let mut registry = registry();
         let changes = scene.changes(kept);
-        let (ground, shelf) = (scene.ground(), scene.shelf());
-        let mut transaction =
-            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                .unwrap();
+        let mut transaction = prepared(scene, &changes, &mut registry).unwrap();
         transaction.apply(&mut registry).unwrap();
         scene.write("made/by others", "theirs");
         registry.create(&key(r"New\Theirs")).unwrap();
@@ -243,54 +207,10 @@ fn what_the_source_gives_must_be_what_was_planned() {
                 scene.write_change("replaced", content, Meta::default()),
             ];
             let mut registry = MemoryRegistry::default();
-            let (ground, shelf) = (scene.ground(), scene.shelf());
-            let error =
-                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                    .unwrap_err();
+            let error = prepared(scene, &changes, &mut registry).unwrap_err();
             assert_eq!(error.code(), code, "{error}");
             assert_eq!(picture(&scene.root()), before);
         }
-    });
-}
-
-#[test]
-fn the_limit_of_what_is_kept_is_checked_before_anything_is_done() {
-    with_scene(|scene| {
-        scene.set_up();
-        let before = picture(&scene.root());
-        let mut ground = scene.ground();
-        let used = ground.kept.bytes().unwrap();
-        ground.kept = KeptStore::open(&scene.base.join("kept"), used + 12).unwrap();
-        let change = Change::RemoveFile { path: path("gone"), before: scene.before("gone") };
-        let mut registry = MemoryRegistry::default();
-        let error = Transaction::prepare(
-            &scene.work(),
-            &[change],
-            b"",
-            &ground,
-            &mut registry,
-            &scene.shelf(),
-        )
-        .unwrap_err();
-        assert!(matches!(error, ChangeError::KeptLimit { needed: 13, free: 12 }), "{error}");
-        assert_eq!(error.code(), "DH-U002");
-        assert_eq!(picture(&scene.root()), before);
-    });
-}
-
-#[test]
-fn what_no_record_names_is_swept_from_the_kept() {
-    with_scene(|scene| {
-        scene.set_up();
-        let remove =
-            |name: &&str| Change::RemoveFile { path: path(name), before: scene.before(name) };
-        let changes: Vec<Change> = ["gone", "stays"].iter().map(remove).collect();
-        let done = carry_out(scene, &changes, &mut MemoryRegistry::default());
-        let (store, live) = (scene.ground().kept, done[1].1.digest);
-        let swept = store.sweep(&BTreeSet::from([live])).unwrap();
-        // One of them was there before.
-        assert_eq!((swept.removed, swept.bytes_left), (2, done[1].1.size));
-        assert!(store.holds(&live) && !store.holds(&done[0].1.digest));
     });
 }
 
@@ -344,10 +264,8 @@ fn every_failure_of_the_registry_is_undone() {
         let before = picture(&scene.root());
         for at in 0.. {
             let mut registry = registry().failing_once_after(at);
-            let (ground, shelf) = (scene.ground(), scene.shelf());
-            let mut transaction =
-                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                    .unwrap();
+            let ground = scene.ground();
+            let mut transaction = prepared(scene, &changes, &mut registry).unwrap();
             let applied = transaction.apply(&mut registry);
             let undone = transaction.undo(&mut registry);
             if applied.is_ok() {
@@ -363,10 +281,8 @@ fn every_failure_of_the_registry_is_undone() {
         }
         for at in 0..20 {
             let mut dying = registry().dying_after(at);
-            let (ground, shelf) = (scene.ground(), scene.shelf());
-            let mut transaction =
-                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut dying, &shelf)
-                    .unwrap();
+            let ground = scene.ground();
+            let mut transaction = prepared(scene, &changes, &mut dying).unwrap();
             let _ = transaction.apply(&mut dying);
             let _ = transaction.undo(&mut dying);
             let mut revived = dying.revived();
@@ -436,11 +352,8 @@ fn a_disk_that_is_too_small_is_found_out_before_anything_is_done() {
         let digest = scene::digest(b"");
         let content = Content::Source { path: "a".to_owned(), digest, size: 1 << 60 };
         let changes = [scene.write_change("new", content, Meta::default())];
-        let (ground, shelf) = (scene.ground(), scene.shelf());
         let mut registry = MemoryRegistry::default();
-        let error =
-            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                .unwrap_err();
+        let error = prepared(scene, &changes, &mut registry).unwrap_err();
         assert!(matches!(error, ChangeError::NoRoom { .. }), "{error}");
         assert_eq!(picture(&scene.root()), before);
     });
@@ -466,11 +379,8 @@ fn many_files_are_put_in_place_or_none() {
             meta: Meta::default(),
         };
         let mut changes: Vec<Change> = std::iter::once(folder).chain((0..300).map(file)).collect();
-        let (ground, shelf) = (scene.ground(), scene.shelf());
         let mut registry = MemoryRegistry::default();
-        let error =
-            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                .unwrap_err();
+        let error = prepared(scene, &changes, &mut registry).unwrap_err();
         assert!(matches!(error, ChangeError::Supply { .. }), "{error}");
         assert_eq!(picture(&scene.root()), before);
         changes.remove(151);

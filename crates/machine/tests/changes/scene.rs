@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use application::{Before, Change, Content, Kept, Meta};
-use machine::change::{Ground, KeptStore, Supplied, Supply, Transaction};
+use machine::change::{ChangeError, Ground, KeptStore, Supplied, Supply, Transaction};
 use machine::registry::{MemoryRegistry, Registry};
 use model::Digest;
 use model::registry::{Data, Key};
@@ -97,12 +97,16 @@ impl Scene {
     /// What [`Self::set_up`] answered.
     pub fn earlier(&self) -> Kept {
         let digest = digest(EARLIER.as_bytes());
-        let file = self.ground().kept.read(&digest).unwrap();
-        let found = file.metadata().unwrap();
+        let mut names = fs::read_dir(self.base.join("kept")).unwrap().map(|one| one.unwrap());
+        let is_it = |name: &str| name.starts_with(&digest.to_string());
+        let entry = names.find(|entry| is_it(&entry.file_name().to_string_lossy())).unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let rights = u64::from_str_radix(name.split_once('-').unwrap().1, 16).unwrap();
+        let found = entry.metadata().unwrap();
         let since = found.modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let mtime_ns = i64::try_from(since.as_nanos()).unwrap();
         let mode = if cfg!(windows) { 0x20 } else { 0o644 };
-        Kept { digest, size: found.len(), mode, mtime_ns, is_link: false }
+        Kept { digest, size: found.len(), mode, mtime_ns, is_link: false, rights }
     }
 
     #[cfg(unix)]
@@ -187,14 +191,21 @@ impl Scene {
     }
 }
 
+pub fn prepared(
+    scene: &Scene,
+    changes: &[Change],
+    registry: &mut dyn Registry,
+) -> Result<Transaction, ChangeError> {
+    let (ground, shelf) = (scene.ground(), scene.shelf());
+    Transaction::prepare(&scene.work(), changes, b"note", &ground, registry, &shelf)
+}
+
 pub fn carry_out(
     scene: &Scene,
     changes: &[Change],
     registry: &mut dyn Registry,
 ) -> Vec<(usize, Kept)> {
-    let (ground, shelf) = (scene.ground(), scene.shelf());
-    let prepared = Transaction::prepare(&scene.work(), changes, b"note", &ground, registry, &shelf);
-    let mut transaction = prepared.unwrap();
+    let mut transaction = prepared(scene, changes, registry).unwrap();
     transaction.apply(registry).unwrap();
     let done = transaction.commit(registry).unwrap();
     transaction.forget().unwrap();

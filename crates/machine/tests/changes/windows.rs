@@ -7,7 +7,7 @@ use application::Meta;
 use machine::change::Transaction;
 use machine::registry::{MemoryRegistry, Registry, SystemRegistry};
 
-use super::scene::{bytes, carry_out, key, path, registry_picture, set_up_registry};
+use super::scene::{bytes, carry_out, key, path, prepared, registry_picture, set_up_registry};
 use super::with_scene;
 
 /// A program that holds a file without letting others rename it makes it wait for the next start.
@@ -19,14 +19,11 @@ fn a_file_in_use_waits_for_the_next_start() {
             scene.write_change("replaced", bytes("new"), Meta::default()),
             scene.write_change("new", bytes("fine"), Meta::default()),
         ];
-        let (ground, shelf) = (scene.ground(), scene.shelf());
         let mut registry = MemoryRegistry::default();
         // Others may read it.
         let holder =
             fs::File::options().read(true).share_mode(1).open(scene.real("replaced")).unwrap();
-        let mut transaction =
-            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                .unwrap();
+        let mut transaction = prepared(scene, &changes, &mut registry).unwrap();
         let reboot = transaction.apply(&mut registry).unwrap().reboot;
         assert_eq!(reboot.len(), 1, "{reboot:?}");
         assert!(reboot[0].contains(&path("replaced")), "{reboot:?}");
@@ -79,10 +76,7 @@ fn the_registry_of_the_system_is_changed_and_put_back() {
         set_up_registry(&mut registry);
         let before = registry_picture(&registry);
         let changes = scene.changes(kept);
-        let (ground, shelf) = (scene.ground(), scene.shelf());
-        let mut transaction =
-            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
-                .unwrap();
+        let mut transaction = prepared(scene, &changes, &mut registry).unwrap();
         transaction.apply(&mut registry).unwrap();
         assert_ne!(registry_picture(&registry), before);
         transaction.undo(&mut registry).unwrap();

@@ -226,7 +226,7 @@ impl Runs {
             Some(Recovered::Done { done, .. }) => {
                 assert_eq!(done.left, Vec::<String>::new(), "{what}");
                 for (_, kept) in &done.kept {
-                    assert!(ground.kept.holds(&kept.digest), "{what}: {kept:?}");
+                    assert!(ground.kept.holds(kept), "{what}: {kept:?}");
                 }
                 forget(&work).unwrap();
                 true

@@ -63,6 +63,35 @@ pub(in super::super) fn keep(old: &File, new: &File) -> io::Result<()> {
     new.set_modified(from.modified()?)
 }
 
+/// Of its owner and extended attributes, access lists among them; its mode is told beside.
+pub(in super::super) fn rights(file: &File) -> io::Result<u64> {
+    let found = file.metadata()?;
+    let mut all = Vec::new();
+    let mut names = names(file)?;
+    names.sort_unstable();
+    for name in names {
+        if let Some(value) = attribute(file, &name)? {
+            all.push((name, value));
+        }
+    }
+    Ok(number_of(found.uid(), found.gid(), &all))
+}
+
+pub(in super::super) fn rights_of_link(owner: u32, group: u32) -> u64 {
+    number_of(owner, group, &[])
+}
+
+fn number_of(owner: u32, group: u32, attributes: &[(CString, Vec<u8>)]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&owner.to_le_bytes()).update(&group.to_le_bytes());
+    for part in attributes.iter().flat_map(|(name, value)| [name.as_bytes(), value]) {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    let mut number = [0; 8];
+    hasher.finalize_xof().fill(&mut number);
+    u64::from_le_bytes(number)
+}
+
 fn names(file: &File) -> io::Result<Vec<CString>> {
     let mut room = vec![0; LIKELY_BYTES];
     let length = loop {
@@ -79,13 +108,21 @@ fn names(file: &File) -> io::Result<Vec<CString>> {
     Ok(names.filter_map(|name| CString::new(name).ok()).collect())
 }
 
-fn copy_attribute(old: &File, new: &File, name: &CString) -> io::Result<()> {
+/// Nothing where it has gone meanwhile.
+fn attribute(file: &File, name: &CString) -> io::Result<Option<Vec<u8>>> {
     let mut room = vec![0; ATTRIBUTE_BYTES_MAX];
-    let length = match rustix::fs::fgetxattr(old, name.as_c_str(), &mut room[..]) {
-        Err(Errno::NODATA) => return Ok(()),
-        length => length?,
-    };
-    match rustix::fs::fsetxattr(new, name.as_c_str(), &room[..length], XattrFlags::empty()) {
+    match rustix::fs::fgetxattr(file, name.as_c_str(), &mut room[..]) {
+        Err(Errno::NODATA) => Ok(None),
+        length => {
+            room.truncate(length?);
+            Ok(Some(room))
+        }
+    }
+}
+
+fn copy_attribute(old: &File, new: &File, name: &CString) -> io::Result<()> {
+    let Some(value) = attribute(old, name)? else { return Ok(()) };
+    match rustix::fs::fsetxattr(new, name.as_c_str(), &value, XattrFlags::empty()) {
         // Only the system may give these; it has given the new file its own.
         Err(Errno::PERM | Errno::OPNOTSUPP) if !name.as_bytes().starts_with(b"user.") => Ok(()),
         set => Ok(set?),

@@ -74,9 +74,26 @@ pub(in super::super) fn keep_rights(old: &File, new: &File, held: &Held) -> io::
     set_mode(new, attributes, held)
 }
 
-/// A kept copy lies in a folder of its own rights; it keeps its time.
+/// Gives a copy all that belongs to the original, but its attributes.
 pub(in super::super) fn keep(old: &File, new: &File) -> io::Result<()> {
+    copy_security(&named(old)?, &named(new)?)?;
     new.set_modified(old.metadata()?.modified()?)
+}
+
+/// Of its owner and access list.
+pub(in super::super) fn rights(file: &File) -> io::Result<u64> {
+    let both = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+    let mut hasher = blake3::Hasher::new();
+    for part in security(&named(file)?, both)? {
+        hasher.update(&part.to_le_bytes());
+    }
+    let mut number = [0; 8];
+    hasher.finalize_xof().fill(&mut number);
+    Ok(u64::from_le_bytes(number))
+}
+
+pub(in super::super) fn rights_of_link(_owner: u32, _group: u32) -> u64 {
+    0
 }
 
 /// Where an open file is.
