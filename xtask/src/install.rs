@@ -12,8 +12,17 @@ use crate::process::{self, note};
 pub const WINDOWS: &[&str] =
     &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine", "wine64", "wixl"];
 
-/// Servers that tests talk to: a mail server; and networks of their own, with judges.
-pub const TESTS: &[&str] = &["python3", "python3-aiosmtpd", "iproute2", "tcpdump", "wakeonlan"];
+/// Servers that tests talk to: a mail server; networks of their own, with judges; disks and users.
+pub const TESTS: &[&str] = &[
+    "python3",
+    "python3-aiosmtpd",
+    "iproute2",
+    "tcpdump",
+    "wakeonlan",
+    "mount",
+    "util-linux",
+    "passwd",
+];
 /// What judges shortcuts that we write, and orders versions as we do.
 pub const JUDGES: &[&str] = &["liblnk-utils", "desktop-file-utils", "rpm"];
 /// What makes packages, and what tests of installing need.

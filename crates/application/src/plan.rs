@@ -12,6 +12,7 @@ pub(crate) mod make;
 mod owned;
 pub(crate) mod place;
 pub(crate) mod registry;
+mod room;
 pub(crate) mod settle;
 mod shortcuts;
 #[cfg(test)]
@@ -267,6 +268,17 @@ pub enum Content {
     },
     /// What stood there before the application, link or file, with all that belonged to it.
     Kept(Kept),
+}
+
+impl Content {
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Source { size, .. } | Self::Machine { size, .. } => *size,
+            Self::Kept(kept) => kept.size,
+        }
+    }
 }
 
 /// Of a file that is written. Owner and rights are kept from the file it replaces; a new file gets

@@ -35,6 +35,15 @@ pub struct FileNode {
     pub mode: u32,
 }
 
+/// A disk as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// The same for all paths of one disk.
+    pub id: u64,
+    /// Bytes that may still be written.
+    pub free: u64,
+}
+
 /// Why something could not be looked at: where, and what the system said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{place}`: {why}")]
@@ -79,8 +88,8 @@ pub trait Survey {
     /// At most `length` bytes from `offset`.
     fn read_part(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SurveyError>;
 
-    /// Bytes free on the disk of the path, there or not.
-    fn disk_free(&self, path: &str) -> Result<u64, SurveyError>;
+    /// The disk that the path is on, or would be.
+    fn disk(&self, path: &str) -> Result<Disk, SurveyError>;
 
     fn has_registry(&self) -> bool;
 

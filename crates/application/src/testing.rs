@@ -10,7 +10,7 @@ use model::registry::{Data, Key, folded};
 
 use crate::plan::{ground, place};
 use crate::{
-    Before, Change, Content, Family, FileNode, Kept, Meta, Node, Source, Survey, SurveyError,
+    Before, Change, Content, Disk, Family, FileNode, Kept, Meta, Node, Source, Survey, SurveyError,
 };
 
 /// Nanoseconds that every file written without a time of its own has.
@@ -40,6 +40,8 @@ pub struct Memory {
     pub environment: BTreeMap<String, String>,
     pub folders: BTreeMap<String, String>,
     pub facts: BTreeMap<String, String>,
+    /// Bytes on its only disk, however much is written.
+    pub free: u64,
     /// What was kept, by its digest.
     kept: BTreeMap<Digest, Vec<u8>>,
 }
@@ -54,6 +56,7 @@ impl Memory {
             environment: BTreeMap::new(),
             folders: BTreeMap::new(),
             facts: BTreeMap::new(),
+            free: 1 << 40,
             kept: BTreeMap::new(),
         };
         let root = if family == Family::Linux { "/" } else { r"C:\" };
@@ -325,8 +328,8 @@ impl Survey for Memory {
         Ok(part(self.file(path)?, offset, length))
     }
 
-    fn disk_free(&self, _: &str) -> Result<u64, SurveyError> {
-        Ok(1 << 40)
+    fn disk(&self, _: &str) -> Result<Disk, SurveyError> {
+        Ok(Disk { id: 1, free: self.free })
     }
 
     fn has_registry(&self) -> bool {

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use application::{Change, Kept};
 
+pub(crate) use attributes::disk;
 pub use error::{ChangeError, UndoError};
 pub use kept::{KeptStore, Swept};
 pub use recover::{Recovered, forget, pending, recover};
@@ -57,11 +58,12 @@ pub struct Ground {
     /// How long to wait for a file that another program holds (Windows).
     pub patience: Duration,
     pub after_death: AfterDeath,
-    /// Whose new files and folders are (Linux); whoever makes them when none.
+    /// The user whose part this is, where somebody else makes the changes.
     pub owner: Option<Owner>,
 }
 
-/// A user by their numbers, and what is theirs: all below their home.
+/// A user by their numbers (Linux), and what is theirs: all below their home. What is new there is
+/// theirs too, and no link in it leads a change out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     pub user: u32,

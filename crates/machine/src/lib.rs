@@ -14,6 +14,7 @@ mod facts;
 mod files;
 mod filter;
 mod folder;
+mod home;
 pub mod identity;
 mod name;
 mod network;

@@ -18,14 +18,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use application::{EDITED_BYTES_MAX, Family, Node, Survey, SurveyError};
+use application::{Disk, EDITED_BYTES_MAX, Family, Node, Survey, SurveyError};
 use model::Digest;
 use model::registry::{Data, Key};
 
 use crate::account::Account;
 use crate::folder::{Meta, is_part};
+use crate::home::Home;
 use crate::registry::{Registry, RegistryError, SystemRegistry};
-use crate::spot::Spot;
+use crate::spot::{Spot, SpotError};
 
 pub use source::FolderSource;
 
@@ -57,12 +58,16 @@ pub enum OpenSurveyError {
     Root { path: PathBuf, source: io::Error },
     #[error("the registry of `{user}` cannot be opened: {source}")]
     Registry { user: String, source: RegistryError },
+    #[error("a user's home cannot be used")]
+    Home(#[from] SpotError),
 }
 
 /// This machine, or what stands for it below a folder.
 pub struct SystemSurvey<'a> {
     root: Option<PathBuf>,
     user: Option<Account>,
+    /// Of a user who is not who asks.
+    home: Option<Home>,
     facts: BTreeMap<String, String>,
     registry: Option<SystemRegistry>,
     digests: &'a dyn Digests,
@@ -84,7 +89,9 @@ impl<'a> SystemSurvey<'a> {
         let root = root.map(absolute).transpose()?;
         let facts = facts::all(root.as_deref());
         let registry = registry(root.is_some(), user.as_ref())?;
-        Ok(Self { root, user, facts, registry, digests })
+        let other = user.as_ref().filter(|user| !user.is_own());
+        let home = other.map(|user| Home::new(&user.home, root.as_deref())).transpose()?;
+        Ok(Self { root, user, home, facts, registry, digests })
     }
 
     /// The machine's facts, by name.
@@ -100,6 +107,13 @@ impl<'a> SystemSurvey<'a> {
     fn spot(&self, path: &str) -> Result<Spot, SurveyError> {
         let spot = Spot::absolute(path, self.root.as_deref());
         spot.map_err(|why| SurveyError::new(path, why))
+    }
+
+    /// The file at a path, as far as no link leads out of a home.
+    fn file(&self, path: &str) -> io::Result<node::File> {
+        let spot = Spot::absolute(path, self.root.as_deref()).map_err(io::Error::other)?;
+        let (above, name) = spot.parent().ok_or(io::ErrorKind::IsADirectory)?;
+        Ok(node::File { folder: Home::open(self.home.as_ref(), &above.path())?, name })
     }
 
     fn asked(&self, key: &Key) -> Result<&SystemRegistry, SurveyError> {
@@ -153,21 +167,26 @@ impl Survey for SystemSurvey<'_> {
     }
 
     fn digest(&self, path: &str) -> Result<Digest, SurveyError> {
-        node::digest(&self.spot(path)?, self.digests).map_err(|why| SurveyError::new(path, why))
+        let digest = self.file(path).and_then(|file| file.digest(self.digests));
+        digest.map_err(|why| SurveyError::new(path, why))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, SurveyError> {
-        let read = node::read_whole(&self.spot(path)?, EDITED_BYTES_MAX);
+        let read = self.file(path).and_then(|file| file.read_whole(EDITED_BYTES_MAX));
         read.map_err(|why| SurveyError::new(path, why))
     }
 
     fn read_part(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SurveyError> {
-        let read = node::read_part(&self.spot(path)?, offset, length);
+        let read = self.file(path).and_then(|file| file.read_part(offset, length));
         read.map_err(|why| SurveyError::new(path, why))
     }
 
-    fn disk_free(&self, path: &str) -> Result<u64, SurveyError> {
-        crate::disk_free(&self.real(path)?).map_err(|why| SurveyError::new(path, why))
+    fn disk(&self, path: &str) -> Result<Disk, SurveyError> {
+        let real = self.real(path)?;
+        let there = real.ancestors().find(|path| path.exists()).unwrap_or(&real);
+        let free = crate::disk_free(there).map_err(|why| SurveyError::new(path, why))?;
+        let unknown = || SurveyError::new(path, "nobody knows which disk it is on");
+        Ok(Disk { id: crate::change::disk(there).ok_or_else(unknown)?, free })
     }
 
     fn has_registry(&self) -> bool {

@@ -83,7 +83,8 @@ impl FailureKind {
             Self::End(_) => "DH-U009",
             Self::Package(_) => "DH-U010",
             Self::Interrupted => "DH-U011",
-            Self::Note(_) | Self::Record(_) | Self::Unsettled => "DH-U005",
+            Self::Note(error) => error.code(),
+            Self::Record(_) | Self::Unsettled => "DH-U005",
             Self::Part(_) | Self::State(_) => "DH-U004",
         }
     }
@@ -195,7 +196,6 @@ impl Driver {
             let ground = self.ground(step.part())?;
             let mut registry = self.registry(step.part())?;
             let changes = &step.plan.changes;
-            self.check_home(step.part(), changes)?;
             let folder = self.place.change();
             let transaction =
                 Transaction::prepare(&folder, changes, &[], &ground, &mut *registry, source)?;
@@ -287,6 +287,10 @@ impl Driver {
             let mut hands = Hands { tell: &mut *hands.tell, cancel: &calm };
             let undone = self.runtime.block_on(package.undo(&mut hands));
             remains.extend(undone.err().map(|error| sentence(&error)));
+        }
+        if let FailureKind::Change(ChangeError::NotUndone { .. }) = *failure.source {
+            remains.push("the next `deskhand app` command tries again to undo it".to_owned());
+            return failure;
         }
         if let Some(transaction) = under_way.transaction {
             let undone = match self.registry(step.part()) {

@@ -41,6 +41,17 @@ pub enum NoteError {
     Damaged { path: PathBuf, source: CodecError },
 }
 
+impl NoteError {
+    /// Of `docs/errors`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => "DH-U002",
+            Self::Write { .. } => "DH-U004",
+            Self::Read { .. } | Self::Damaged { .. } => "DH-U005",
+        }
+    }
+}
+
 impl Doing {
     /// Of a plan that is about to be carried out; the record's own list is the plan's.
     pub(super) fn distribute(plan: &Plan, mut record: Record) -> Self {

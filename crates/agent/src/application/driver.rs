@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use application::availability::{self, Context};
 use application::macros::Macros;
-use application::{Availability, Change, Installed, Part, Survey, SurveyError};
+use application::{Availability, Installed, Part, Survey, SurveyError};
 use machine::account;
 use machine::change::{AfterDeath, Ground, KeptStore, Owner};
 use machine::registry::{MemoryRegistry, Registry, RegistryError, SystemRegistry};
@@ -152,51 +152,15 @@ impl Driver {
         })
     }
 
-    /// What is new in a user's part is that user's.
-    #[cfg(unix)]
+    /// What is new in a user's part is that user's; on Windows folders hand their rights down.
     fn owner(&self, part: &Part) -> Option<Owner> {
         let Part::User(name) = part else { return None };
         let account = account::find(name, self.place.root()).ok()?;
+        #[cfg(unix)]
         let (user, group) = (account.uid, account.gid);
+        #[cfg(not(unix))]
+        let (user, group) = (0, 0);
         (!account.is_own()).then_some(Owner { user, group, home: account.home })
-    }
-
-    /// Folders hand their rights down.
-    #[cfg(not(unix))]
-    fn owner(&self, _part: &Part) -> Option<Owner> {
-        None
-    }
-
-    /// A user could lead whoever writes into their home elsewhere by a link: what lies in the home
-    /// by its path has to lie there really.
-    pub(super) fn check_home(
-        &self,
-        part: &Part,
-        changes: &[Change],
-    ) -> Result<(), SurveyPartError> {
-        let Part::User(name) = part else { return Ok(()) };
-        let home = account::find(name, self.place.root())?.home;
-        let survey = self.survey(part)?;
-        let real_home = survey.real(&home)?;
-        let real_home = std::fs::canonicalize(&real_home).unwrap_or(real_home);
-        let mut folders = BTreeSet::new();
-        for change in changes {
-            let Some(path) = path_of(change).filter(|path| Path::new(path).starts_with(&home))
-            else {
-                continue;
-            };
-            let real = survey.real(path)?;
-            let above = real.parent().map(Path::to_owned).unwrap_or(real);
-            if !folders.insert(above.clone()) {
-                continue;
-            }
-            let there = above.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
-            if there.is_none_or(|there| !there.starts_with(&real_home)) {
-                let (path, user) = (path.to_owned(), name.clone());
-                return Err(SurveyPartError::Outside { path, user });
-            }
-        }
-        Ok(())
     }
 
     /// Why an application is not for this machine; nothing where it is.
@@ -248,16 +212,6 @@ impl Driver {
     }
 }
 
-fn path_of(change: &Change) -> Option<&str> {
-    match change {
-        Change::WriteFile { path, .. }
-        | Change::RemoveFile { path, .. }
-        | Change::CreateFolder { path }
-        | Change::RemoveFolder { path } => Some(path),
-        _ => None,
-    }
-}
-
 /// A part of the machine that cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyPartError {
@@ -269,6 +223,4 @@ pub enum SurveyPartError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Survey(#[from] SurveyError),
-    #[error("`{path}` leads out of the home of `{user}` by a link; look at what made that link")]
-    Outside { path: String, user: String },
 }

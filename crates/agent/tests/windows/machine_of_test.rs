@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent::application::{
-    Answers, Considered, Document, Done, Driver, Event, Failure, Order, Place, Reason, Step,
-    StepError, What,
+    Answers, Considered, Document, Done, Driver, Event, Failure, Order, Place, Provide, Reason,
+    Step, StepError, What,
 };
 use application::Part;
 use machine::survey::FolderSource;
@@ -19,6 +19,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// A driver with a folder of its own, on the one machine.
 pub struct Machine {
     pub driver: Driver,
+    /// Whose part it works on.
+    pub part: Part,
     folder: TempDir,
     source: PathBuf,
     _runtime: Runtime,
@@ -28,12 +30,17 @@ pub struct Machine {
 impl Machine {
     /// Applications take their files from `source`.
     pub fn new(source: &Path) -> Self {
+        Self::with_state_in(tempfile::tempdir().unwrap(), source)
+    }
+
+    /// With its state in a folder of a disk that matters.
+    pub fn with_state_in(folder: TempDir, source: &Path) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let place = Place::of(None, Some(&folder.path().join("applications"))).unwrap();
         let driver = Driver::open(place, runtime.handle().clone()).unwrap();
-        Self { driver, folder, source: source.to_owned(), _runtime: runtime, _alone: alone }
+        let (part, source) = (Part::Machine, source.to_owned());
+        Self { driver, part, folder, source, _runtime: runtime, _alone: alone }
     }
 
     /// Where nothing of the driver lies.
@@ -57,7 +64,7 @@ impl Machine {
         let order = Order {
             document: &document,
             source: &FolderSource::new(&self.source, &*digests),
-            part: &Part::Machine,
+            part: &self.part,
             reason: Reason::Asked,
             force: false,
             answers: &Answers::default(),
@@ -88,11 +95,15 @@ impl Machine {
     }
 
     pub fn carry_out(&mut self, step: &Step) -> Result<Done, Failure> {
-        assert!(!step.is_refused(), "{:?}", step.plan.findings);
         let digests = self.driver.digests();
-        let source = FolderSource::new(&self.source, &*digests);
+        let source = FolderSource::new(&self.source.clone(), &*digests);
+        self.carry_out_from(step, &source)
+    }
+
+    pub fn carry_out_from(&mut self, step: &Step, source: &dyn Provide) -> Result<Done, Failure> {
+        assert!(!step.is_refused(), "{:?}", step.plan.findings);
         let mut tell = |event: Event| println!("{event:?}");
-        self.driver.carry_out(step, &source, &mut tell, &CancellationToken::new())
+        self.driver.carry_out(step, source, &mut tell, &CancellationToken::new())
     }
 }
 

@@ -35,7 +35,7 @@ fn told(test: &Test, context: &Context<'_>) -> Result<Answer, String> {
         }
         Test::DiskFree { path, how, megabytes } => {
             let path = expanded(path, context)?;
-            let free = survey.disk_free(&path).map_err(said)? >> 20;
+            let free = survey.disk(&path).map_err(said)?.free >> 20;
             let what = format!("the space free on the disk of `{path}`");
             let (found, wanted) = (format!("{free} MB"), format!("{megabytes} MB"));
             compared(&what, &found, *how, &wanted, free.cmp(megabytes))

@@ -11,8 +11,7 @@ use model::registry::Key;
 
 use super::make::Planner;
 use super::{
-    Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing,
-    place, words,
+    Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing, place,
 };
 use crate::conflict::{self, Identity};
 use crate::plan::registry::Made;
@@ -89,7 +88,7 @@ impl<'p> Planner<'p> {
             self.lament(&error);
             Vec::new()
         });
-        self.check_kept(&changes);
+        self.check_room(&changes);
         let name = &self.wish.application.name;
         self.findings.extend(conflict::findings(name, &owns, &self.others));
         self.questions.splice(0..0, self.macros.questions());
@@ -116,32 +115,6 @@ impl<'p> Planner<'p> {
             place: None,
             message,
         });
-    }
-
-    /// What undoing needs must fit into what is kept.
-    fn check_kept(&mut self, changes: &[Change]) {
-        let size = |change: &Change| match change {
-            Change::WriteFile { before: Before::File { size, .. }, .. }
-            | Change::RemoveFile { before: Before::File { size, .. }, .. } => *size,
-            _ => 0,
-        };
-        let needed: u64 = changes.iter().map(size).sum();
-        let most = self.given().kept_bytes_max;
-        if needed > most {
-            let message = format!(
-                "{} of files that are replaced or removed would have to be kept, at most {} are",
-                words::bytes(needed),
-                words::bytes(most)
-            );
-            let severity = Severity::Error;
-            self.findings.push(Finding {
-                severity,
-                code: "DH-P009",
-                group: None,
-                place: None,
-                message,
-            });
-        }
     }
 
     fn settle(&mut self, changes: &[Change]) -> Result<Vec<Owned>, SurveyError> {

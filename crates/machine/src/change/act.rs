@@ -26,7 +26,7 @@ pub(super) fn act(
     ground: &Ground,
     registry: &mut dyn Registry,
 ) -> Result<Acted, ChangeError> {
-    let mut acting = Acting { reach: Reach::new(ground.root.as_deref()), ground };
+    let mut acting = Acting { reach: Reach::new(ground)?, ground };
     let mut acted = Acted::default();
     for (at, step) in journal.steps.iter().enumerate() {
         let (path, outcome) = match &step.act {

@@ -7,4 +7,5 @@ mod system;
 #[path = "attributes/windows.rs"]
 mod system;
 
+pub(crate) use system::disk;
 pub(super) use system::*;

@@ -64,6 +64,7 @@ impl ChangeError {
             Self::Changed { .. } | Self::NotEmpty { .. } | Self::OtherContent { .. } => "DH-U001",
             Self::KeptLimit { .. } | Self::NoRoom { .. } => "DH-U002",
             Self::File(FileError::DiskFull { .. }) => "DH-U002",
+            Self::State { source, .. } if source.kind() == io::ErrorKind::StorageFull => "DH-U002",
             Self::File(FileError::InUse { .. }) | Self::Busy => "DH-U003",
             Self::NotUndone { .. } | Self::Unfinished { .. } | Self::Unsettled { .. } => "DH-U005",
             Self::Journal(error) if error.is_damage() => "DH-U005",

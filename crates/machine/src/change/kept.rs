@@ -93,7 +93,10 @@ impl KeptStore {
     /// Keeps a copy of a file that stays where it is, durable once this returns.
     pub(super) fn copy(&self, kept: &Kept, from: &mut File) -> io::Result<()> {
         self.add(kept, |new| {
-            io::copy(from, new)?;
+            let (copied, _) = digest_of(&mut Teed { from, to: new })?;
+            if copied != kept.digest {
+                return Err(io::Error::other("it changes while it is kept"));
+            }
             attributes::keep(from, new)
         })
     }
@@ -133,6 +136,20 @@ fn name(kept: &Kept) -> String {
     match kept.rights {
         0 => kept.digest.to_string(),
         rights => format!("{}{BETWEEN}{rights:016x}", kept.digest),
+    }
+}
+
+/// Writes what is read.
+struct Teed<'a> {
+    from: &'a mut File,
+    to: &'a mut File,
+}
+
+impl Read for Teed<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(room)?;
+        self.to.write_all(&room[..count])?;
+        Ok(count)
     }
 }
 

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
 
-use application::{Before, Change, Content};
+use application::{Before, Change};
 
 use super::hive;
 use super::journal::{Act, Built, Journal, Prior, PriorKind, Step};
@@ -65,7 +65,7 @@ impl<'g> Layout<'g> {
         // Nobody else's parts have these names.
         let id = RandomState::new().build_hasher().finish();
         Ok(Self {
-            reach: Reach::new(ground.root.as_deref()),
+            reach: Reach::new(ground)?,
             prefix: format!("{PART_PREFIX}{id:016x}"),
             made: BTreeMap::new(),
             built: BTreeSet::new(),
@@ -85,7 +85,7 @@ impl<'g> Layout<'g> {
                     return Ok(act);
                 };
                 let folder = self.standing(split(part).0);
-                *self.writes.entry(folder).or_default() += size_of(content);
+                *self.writes.entry(folder).or_default() += content.size();
                 Ok(act)
             }
             Change::CreateFolder { path } => {
@@ -285,14 +285,6 @@ fn place(path: &str) -> Result<String, ChangeError> {
         return Err(FileError::Root { path: path.into() }.into());
     }
     Ok(canonical(path)?)
-}
-
-fn size_of(content: &Content) -> u64 {
-    match content {
-        Content::Bytes(bytes) => bytes.len() as u64,
-        Content::Source { size, .. } | Content::Machine { size, .. } => *size,
-        Content::Kept(kept) => kept.size,
-    }
 }
 
 fn planned(before: &Before) -> String {

@@ -5,8 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::Ground;
 use crate::files::FileError;
 use crate::folder::{Folder, Meta};
+use crate::home::Home;
 use crate::spot::{Spot, SpotError};
 
 /// Folders kept open at a time; plans go from folder to folder.
@@ -15,6 +17,7 @@ const OPEN_MAX: usize = 8;
 /// Opens the folders that paths lie in, and keeps the last ones open.
 pub(super) struct Reach<'g> {
     root: Option<&'g Path>,
+    home: Option<Home>,
     /// The last used one at the end.
     open: Vec<(String, Rc<Folder>)>,
 }
@@ -26,8 +29,10 @@ pub(super) struct Held {
 }
 
 impl<'g> Reach<'g> {
-    pub(super) fn new(root: Option<&'g Path>) -> Self {
-        Self { root, open: Vec::new() }
+    pub(super) fn new(ground: &'g Ground) -> Result<Self, SpotError> {
+        let root = ground.root.as_deref();
+        let home = ground.owner.as_ref().map(|owner| Home::new(&owner.home, root));
+        Ok(Self { root, home: home.transpose()?, open: Vec::new() })
     }
 
     /// The folder of a canonical path; `NotFound` where there is none.
@@ -43,7 +48,7 @@ impl<'g> Reach<'g> {
             self.open.push(found);
             return Ok(folder);
         }
-        let folder = Rc::new(Folder::open(&real(path, self.root)?)?);
+        let folder = Rc::new(Home::open(self.home.as_ref(), &real(path, self.root)?)?);
         if self.open.len() == OPEN_MAX {
             self.open.remove(0);
         }

@@ -30,7 +30,7 @@ pub(super) fn decide(
         let path = touched.first().map_or(Path::new(""), PathBuf::as_path);
         FileError::of(error, path, "make durable")
     })?;
-    let mut reach = Reach::new(ground.root.as_deref());
+    let mut reach = Reach::new(ground)?;
     let mut kept = Vec::new();
     for (at, step) in journal.steps.iter().enumerate() {
         let Some((path, names, prior)) = prior(&step.act) else { continue };
@@ -47,7 +47,10 @@ pub(super) fn decide(
         let mut keeping = keep(&held, prior, ground).map_err(failed)?;
         keeping.moves &= !is_delayed;
         if !keeping.moves && prior.kind == PriorKind::File {
-            copy(&held, &keeping.kept, ground).map_err(failed)?;
+            copy(&held, &keeping.kept, ground).map_err(|source| {
+                let path = ground.kept.folder().to_owned();
+                ChangeError::State { path, what: "written", source }
+            })?;
         }
         kept.push(Keeping { step: at, ..keeping });
     }
@@ -90,7 +93,7 @@ pub(super) fn settle(
     settled: &Settled,
     ground: &Ground,
 ) -> Result<Done, UndoError> {
-    let mut reach = Reach::new(ground.root.as_deref());
+    let mut reach = Reach::new(ground)?;
     let mut left = Vec::new();
     let mut errors = Vec::new();
     let mut error_at = |path: &str, error: io::Error| {

@@ -48,7 +48,7 @@ pub(super) fn stage(
     supply: &dyn Supply,
 ) -> Result<Staged, ChangeError> {
     let mut inodes = vec![0; journal.steps.len()];
-    let mut reach = Reach::new(ground.root.as_deref());
+    let mut reach = Reach::new(ground)?;
     let mut jobs = Vec::new();
     let mut folders = BTreeSet::new();
     for (step, at) in journal.steps.iter().enumerate() {
@@ -93,9 +93,9 @@ fn build_folder(
     owner: Option<&Owner>,
 ) -> Result<u64, ChangeError> {
     let made = reach.hold(part).and_then(|held| {
-        held.folder.create_folder(&held.name)?;
+        let made = held.folder.create_folder(&held.name)?;
         if let Some(owner) = owner.filter(|owner| owner.has(part)) {
-            attributes::give_folder(&held, owner.user, owner.group)?;
+            attributes::give_folder(&made, owner.user, owner.group)?;
         }
         inode(&held)
     });
@@ -119,16 +119,16 @@ impl Yard<'_> {
         let next = AtomicUsize::new(0);
         let failed = Mutex::new(None);
         let work = || {
-            let mut reach = Reach::new(self.ground.root.as_deref());
             let mut built = Vec::new();
-            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match self.build(&mut reach, job) {
-                    Ok(inode) => built.push((job.step, inode)),
-                    Err(error) => {
-                        next.store(jobs.len(), Ordering::Relaxed);
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    }
+            let done = Reach::new(self.ground).map_err(ChangeError::from).and_then(|mut reach| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    built.push((job.step, self.build(&mut reach, job)?));
                 }
+                Ok(())
+            });
+            if let Err(error) = done {
+                next.store(jobs.len(), Ordering::Relaxed);
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
             built
         };
@@ -183,8 +183,9 @@ impl Yard<'_> {
                 pour(supplied, &mut file, (path, digest, *size), job.part)?;
             }
             Content::Machine { path, digest, size } => {
-                let real = real(path, self.ground.root.as_deref());
-                let supplied = real.and_then(File::open).map(Supplied::File);
+                let held = reach.hold(path);
+                let open = held.and_then(|held| held.folder.read(&held.name));
+                let supplied = open.map(Supplied::File);
                 pour(supplied, &mut file, (path, digest, *size), job.part)?;
             }
             Content::Kept(_) => {}

@@ -10,6 +10,7 @@ use super::reach::{Held, Reach, is_nothing, look, real, split};
 use super::{Ground, UndoError, Undone, attributes, hive};
 use crate::files::FileError;
 use crate::folder::{Existing, Kind};
+use crate::home::Home;
 use crate::registry::Registry;
 
 /// Puts back what was changed. Without `staged` nothing had been put into its place yet. Goes on
@@ -21,7 +22,7 @@ pub(super) fn undo(
     registry: &mut dyn Registry,
 ) -> Result<Undone, UndoError> {
     let mut undoing = Undoing {
-        reach: Reach::new(ground.root.as_deref()),
+        reach: Reach::new(ground)?,
         ground,
         undone: Undone::default(),
         touched: BTreeSet::new(),
@@ -181,7 +182,8 @@ impl Undoing<'_> {
     /// The name, if something has it.
     fn there(&mut self, path: &str) -> io::Result<Option<Held>> {
         let held = match self.reach.hold(path) {
-            Err(error) if is_nothing(&error) => return Ok(None),
+            // Whoever made a link of the folder has taken away what was in it.
+            Err(error) if is_nothing(&error) || Home::is_left(&error) => return Ok(None),
             held => held?,
         };
         Ok(held.folder.look(&held.name)?.map(|_| held))

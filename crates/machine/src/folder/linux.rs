@@ -81,6 +81,27 @@ impl Folder {
         }
     }
 
+    /// Whether this is `outer` or lies below it now, whatever links led here.
+    pub fn is_within(&self, outer: &Folder) -> io::Result<bool> {
+        let identity = |folder: &Folder| {
+            let stat = rustix::fs::fstat(&folder.descriptor)?;
+            io::Result::Ok((stat.st_dev, stat.st_ino))
+        };
+        let sought = identity(outer)?;
+        let mut at = self.again()?;
+        loop {
+            let here = identity(&at)?;
+            if here == sought {
+                return Ok(true);
+            }
+            let above = rustix::fs::openat(&at.descriptor, c"..", PLACE, Mode::empty())?;
+            at.descriptor = above;
+            if identity(&at)? == here {
+                return Ok(false);
+            }
+        }
+    }
+
     /// What is known of the folder itself.
     pub fn look_here(&self) -> io::Result<Meta> {
         Ok(meta(&rustix::fs::fstat(&self.descriptor)?))

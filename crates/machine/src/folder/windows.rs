@@ -77,6 +77,11 @@ impl Folder {
         }
     }
 
+    /// Whether this is `outer` or lies below it now, whatever links led here.
+    pub fn is_within(&self, outer: &Folder) -> io::Result<bool> {
+        Ok(fs::canonicalize(&self.path)?.starts_with(fs::canonicalize(&outer.path)?))
+    }
+
     /// What is known of the folder itself.
     pub fn look_here(&self) -> io::Result<Meta> {
         Ok(meta(&fs::metadata(&self.path)?))

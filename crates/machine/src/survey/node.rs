@@ -1,6 +1,7 @@
 //! What stands at a path, and what is in it.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -72,69 +73,75 @@ pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Of a regular file; what changes while it is read is read again, twice at most.
-pub(super) fn digest(spot: &Spot, digests: &dyn Digests) -> io::Result<Digest> {
-    let key = spot.path();
-    let key = key.to_string_lossy();
-    let (folder, name) = open_parent(spot)?;
-    for _ in 0..3 {
-        let before = folder.look(&name)?.ok_or(io::ErrorKind::NotFound)?;
-        if let Some(digest) = digests.get(&key, &before) {
-            return Ok(digest);
-        }
-        let file = folder.read(&name)?;
-        let digest = hash(file)?;
-        if folder.look(&name)?.is_some_and(|after| is_same(&before, &after)) {
-            digests.put(&key, &before, digest);
-            return Ok(digest);
-        }
+/// A name in an open folder. It is not followed where it is a link.
+pub(super) struct File {
+    pub(super) folder: Folder,
+    pub(super) name: OsString,
+}
+
+impl File {
+    pub(super) fn of(spot: &Spot) -> io::Result<Self> {
+        let (parent, name) = spot.parent().ok_or(io::ErrorKind::IsADirectory)?;
+        Ok(Self { folder: parent.open()?, name })
     }
-    Err(io::Error::other("it keeps changing while it is read"))
+
+    /// Of a regular file; what changes while it is read is read again, twice at most.
+    pub(super) fn digest(&self, digests: &dyn Digests) -> io::Result<Digest> {
+        let (folder, name) = (&self.folder, &self.name);
+        let key = folder.path().join(name);
+        let key = key.to_string_lossy();
+        for _ in 0..3 {
+            let before = folder.look(name)?.ok_or(io::ErrorKind::NotFound)?;
+            if let Some(digest) = digests.get(&key, &before) {
+                return Ok(digest);
+            }
+            let digest = hash(folder.read(name)?)?;
+            if folder.look(name)?.is_some_and(|after| is_same(&before, &after)) {
+                digests.put(&key, &before, digest);
+                return Ok(digest);
+            }
+        }
+        Err(io::Error::other("it keeps changing while it is read"))
+    }
+
+    pub(super) fn read_whole(&self, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let file = self.open()?;
+        let size = file.metadata()?.len();
+        let too_long = |size: u64| {
+            io::Error::other(format!(
+                "it has {size} bytes; a file is edited up to {} MB",
+                bytes_max >> 20
+            ))
+        };
+        if size > bytes_max {
+            return Err(too_long(size));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+        let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if read > bytes_max { Err(too_long(read)) } else { Ok(bytes) }
+    }
+
+    pub(super) fn read_part(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut file = self.open()?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::with_capacity(length.min(1 << 20));
+        file.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A regular file.
+    pub(super) fn open(&self) -> io::Result<fs::File> {
+        self.folder.read(&self.name)
+    }
 }
 
 fn is_same(before: &Meta, after: &Meta) -> bool {
     before == after && before.kind == Kind::File
 }
 
-fn hash(file: File) -> io::Result<Digest> {
+fn hash(file: fs::File) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;
     Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
-}
-
-pub(super) fn read_whole(spot: &Spot, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let file = open(spot)?;
-    let size = file.metadata()?.len();
-    let too_long = |size: u64| {
-        io::Error::other(format!(
-            "it has {size} bytes; a file is edited up to {} MB",
-            bytes_max >> 20
-        ))
-    };
-    if size > bytes_max {
-        return Err(too_long(size));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
-    let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if read > bytes_max { Err(too_long(read)) } else { Ok(bytes) }
-}
-
-pub(super) fn read_part(spot: &Spot, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut file = open(spot)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::with_capacity(length.min(1 << 20));
-    file.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A regular file; a link is not followed.
-pub(super) fn open(spot: &Spot) -> io::Result<File> {
-    let (folder, name) = open_parent(spot)?;
-    folder.read(&name)
-}
-
-fn open_parent(spot: &Spot) -> io::Result<(Folder, std::ffi::OsString)> {
-    let (parent, name) = spot.parent().ok_or(io::ErrorKind::IsADirectory)?;
-    Ok((parent.open()?, name))
 }

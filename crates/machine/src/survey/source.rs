@@ -49,7 +49,7 @@ impl<'a> FolderSource<'a> {
 impl Supply for FolderSource<'_> {
     fn open(&self, path: &str, _digest: &Digest) -> io::Result<Supplied> {
         let spot = self.spot(path).map_err(io::Error::other)?;
-        node::open(&spot).map(Supplied::File)
+        node::File::of(&spot)?.open().map(Supplied::File)
     }
 }
 
@@ -71,12 +71,14 @@ impl Source for FolderSource<'_> {
     }
 
     fn digest(&self, path: &str) -> Result<Digest, SurveyError> {
-        let digest = node::digest(&self.spot(path)?, self.digests);
+        let file = node::File::of(&self.spot(path)?);
+        let digest = file.and_then(|file| file.digest(self.digests));
         digest.map_err(|why| SurveyError::new(path, why))
     }
 
     fn read_part(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SurveyError> {
-        let read = node::read_part(&self.spot(path)?, offset, length);
+        let file = node::File::of(&self.spot(path)?);
+        let read = file.and_then(|file| file.read_part(offset, length));
         read.map_err(|why| SurveyError::new(path, why))
     }
 }

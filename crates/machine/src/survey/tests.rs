@@ -39,7 +39,7 @@ fn what_stands_at_a_path_is_told() {
     assert_eq!(survey.read(&path("opt/b.txt")).unwrap(), b"hello");
     assert_eq!(survey.read_part(&path("opt/b.txt"), 1, 3).unwrap(), b"ell");
     assert_eq!(survey.read_part(&path("opt/b.txt"), 4, 9).unwrap(), b"o");
-    assert!(survey.disk_free(&path("not/there")).unwrap() > 0);
+    assert!(survey.disk(&path("not/there")).unwrap().free > 0);
     assert!(!survey.has_registry());
     let refused = survey.node("relative").unwrap_err();
     assert!(refused.to_string().contains("absolute"), "{refused}");
@@ -126,13 +126,14 @@ fn users_of_another_root_have_its_folders() {
     fs::create_dir_all(drive.join("etc")).unwrap();
     fs::create_dir_all(drive.join("home/bob/.config")).unwrap();
     fs::write(drive.join("etc/passwd"), "bob:x:4321:4321::/home/bob:/bin/sh\n").unwrap();
-    let dirs = "# x\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOCUMENTS_DIR=\"/data/bob/\"\n";
+    let dirs = "# x\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOCUMENTS_DIR=\"/data/bob/\"\n\
+                XDG_PICTURES_DIR=\"$HOME/../../etc\"\n";
     fs::write(drive.join("home/bob/.config/user-dirs.dirs"), dirs).unwrap();
     let bob = crate::account::find("bob", Some(root.path())).unwrap();
     let survey = SystemSurvey::open(Some(root.path()), Some(bob), &NoDigests).unwrap();
     for (name, expect) in [
         ("Desktop", "/home/bob/Schreibtisch"),
-        ("Personal", "/data/bob"),
+        ("Personal", "/home/bob/Documents"),
         ("MyPictures", "/home/bob/Pictures"),
         ("AppData", "/home/bob/.config"),
         ("Programs", "/home/bob/.local/share/applications"),

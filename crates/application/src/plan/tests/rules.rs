@@ -328,6 +328,27 @@ fn what_must_be_kept_is_limited_before_anything_is_done() {
 }
 
 #[test]
+fn disks_must_have_room_for_all_that_is_new() {
+    for (free, expect) in [(10, None), (9, Some("needs 10 bytes and has 9 bytes free"))] {
+        let mut bench = Bench::new(Family::Linux);
+        bench.source.put("a", Entry::file("seven, "));
+        bench.source.put("b", Entry::file("ten"));
+        bench.machine.put("/t/a", Entry::file("as large as it may be, for nothing is freed"));
+        bench.machine.free = free;
+        let items = ["a", "b"].map(|name| {
+            copy(&format!("%SOURCE_PATH%/{name}"), &format!("/t/{name}"), FileRule::Always)
+        });
+        let plan = bench.plan(&files(items.to_vec()));
+        let told = plan.findings.iter().map(|found| (found.code, found.message.as_str()));
+        match (told.collect::<Vec<_>>().as_slice(), expect) {
+            ([], None) => {}
+            ([("DH-P013", message)], Some(words)) => assert!(message.contains(words), "{message}"),
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn bare_names_of_text_files_are_looked_for_along_path() {
     for (there, expect) in [(Some("/b/tool.conf"), "/b/tool.conf"), (None, "/a/tool.conf")] {
         let mut bench = Bench::new(Family::Linux);

@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::super::reach::Held;
-use crate::folder::Meta;
+use crate::folder::{Folder, Meta};
 
 /// Up to so many folders are made durable one by one; else their disks as a whole.
 const SYNCED_EACH_MAX: usize = 8;
@@ -158,27 +158,41 @@ pub(in super::super) fn make_link(held: &Held, target: &str, mtime_ns: i64) -> i
     Ok(rustix::fs::utimensat(folder, name, &times(mtime_ns), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// Gives a link the owner of the file that its target was kept in.
+/// Gives a link the owner of the file that its target was kept in. In a folder of somebody else
+/// its name may stand for something else by now, which is not given away.
 pub(in super::super) fn own_link(kept: &File, held: &Held) -> io::Result<()> {
     let from = kept.metadata()?;
+    let own = (rustix::process::geteuid(), rustix::process::getegid());
     let (owner, group) = (Uid::from_raw(from.uid()), Gid::from_raw(from.gid()));
-    if (owner, group) == (rustix::process::geteuid(), rustix::process::getegid()) {
+    if (owner, group) == own {
         return Ok(());
     }
-    let (folder, name) = (held.folder.as_fd(), held.name.as_os_str());
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    Ok(rustix::fs::chownat(folder, name, Some(owner), Some(group), flags)?)
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let name = held.name.as_os_str();
+    let link = rustix::fs::openat(held.folder.as_fd(), name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&link)?;
+    let is_link = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_symlink();
+    if !is_link || stat.st_uid != own.0.as_raw() {
+        return Err(io::Error::other("something else stands where the link was made"));
+    }
+    Ok(rustix::fs::chownat(&link, c"", Some(owner), Some(group), AtFlags::EMPTY_PATH)?)
 }
 
 pub(in super::super) fn give(file: &File, owner: u32, group: u32) -> io::Result<()> {
     std::os::unix::fs::fchown(file, Some(owner), Some(group))
 }
 
-pub(in super::super) fn give_folder(held: &Held, owner: u32, group: u32) -> io::Result<()> {
-    let (folder, name) = (held.folder.as_fd(), held.name.as_os_str());
+/// Gives a folder away that was just made. In a folder of somebody else its name may have stood for
+/// something else by then, which is not given away.
+pub(in super::super) fn give_folder(made: &Folder, owner: u32, group: u32) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(made.as_fd(), c".", flags, Mode::empty())?;
+    let is_own = rustix::fs::fstat(&folder)?.st_uid == rustix::process::geteuid().as_raw();
+    if !is_own || !made.entries()?.is_empty() {
+        return Err(io::Error::other("something else stands where the folder was made"));
+    }
     let (owner, group) = (Uid::from_raw(owner), Gid::from_raw(group));
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    Ok(rustix::fs::chownat(folder, name, Some(owner), Some(group), flags)?)
+    Ok(rustix::fs::fchown(&folder, Some(owner), Some(group))?)
 }
 
 /// Makes `to` share the bytes of `from`; not where the file system cannot.
@@ -197,10 +211,12 @@ pub(in super::super) fn exchange(a: &Held, b: &Held) -> io::Result<bool> {
     }
 }
 
-/// Whether a file can become one of `folder` by a rename, and no other name leads to it.
+/// Whether a file can become one of `folder` by a rename, no other name leads to it, and nobody
+/// else may write it.
 pub(in super::super) fn can_move(file: &File, folder: &Path) -> io::Result<bool> {
     let found = file.metadata()?;
-    Ok(found.nlink() == 1 && found.dev() == fs::metadata(folder)?.dev())
+    let is_own = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    Ok(is_own && found.nlink() == 1 && found.dev() == fs::metadata(folder)?.dev())
 }
 
 /// A running program goes on with what it has opened.
@@ -231,13 +247,19 @@ pub(in super::super) fn with_patience<T>(
 }
 
 /// Which disk a folder is on.
-pub(in super::super) fn disk(folder: &Path) -> Option<u64> {
+pub(crate) fn disk(folder: &Path) -> Option<u64> {
     fs::metadata(folder).ok().map(|found| found.dev())
 }
 
 /// Makes a folder's names last.
 pub(in super::super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    open_folder(folder)?.sync_all()
+}
+
+/// A file stands there where it was put back. A pipe is not waited for.
+fn open_folder(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::empty())?.into())
 }
 
 /// Makes the names in folders last.
@@ -252,7 +274,7 @@ pub(in super::super) fn sync_folders(folders: &BTreeSet<std::path::PathBuf>) -> 
 pub(in super::super) fn sync_disks(folders: &BTreeSet<std::path::PathBuf>) -> io::Result<()> {
     let mut synced = BTreeSet::new();
     for folder in folders {
-        let folder = File::open(folder)?;
+        let folder = open_folder(folder)?;
         if synced.insert(folder.metadata()?.dev()) {
             rustix::fs::syncfs(&folder)?;
         }

@@ -26,7 +26,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::super::reach::Held;
-use crate::folder::{Kind, Meta, wide};
+use crate::folder::{Folder, Kind, Meta, wide};
 
 /// Those that somebody sets; others tell how the system stores the file.
 const SET_ATTRIBUTES: u32 = FILE_ATTRIBUTE_READONLY
@@ -199,7 +199,7 @@ pub(in super::super) fn give(_: &File, _owner: u32, _group: u32) -> io::Result<(
 }
 
 /// What is made in a user's folder has that folder's rights.
-pub(in super::super) fn give_folder(_: &Held, _owner: u32, _group: u32) -> io::Result<()> {
+pub(in super::super) fn give_folder(_: &Folder, _owner: u32, _group: u32) -> io::Result<()> {
     Ok(())
 }
 
@@ -294,7 +294,7 @@ fn is_held(error: &io::Error) -> bool {
 }
 
 /// Which disk a folder is on.
-pub(in super::super) fn disk(folder: &Path) -> Option<u64> {
+pub(crate) fn disk(folder: &Path) -> Option<u64> {
     let mut options = OpenOptions::new();
     let folder = options
         .access_mode(FILE_READ_ATTRIBUTES)

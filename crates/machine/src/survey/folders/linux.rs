@@ -3,12 +3,18 @@
 //! Folders of the desktop are those of the XDG base directory specification and of
 //! `user-dirs.dirs`. What has no meaning here has no folder.
 
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Component, Path};
 
 use crate::account::Account;
+use crate::home::Home;
 use crate::registry::SystemRegistry;
+use crate::spot::Spot;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// `user-dirs.dirs` has a line for each of eight folders.
+const TOLD_BYTES_MAX: u64 = 64 << 10;
 
 pub(super) fn special(
     name: &str,
@@ -40,13 +46,11 @@ fn of_user(name: &str, user: &Account, root: Option<&Path>) -> Option<String> {
         named.unwrap_or_else(|| format!("{home}/{below}"))
     };
     let of_desktop = |variable: &str, below: &str| {
-        let file = format!("{}/user-dirs.dirs", base("XDG_CONFIG_HOME", ".config"));
-        let file = match root {
-            Some(root) => root.join(file.trim_start_matches('/')),
-            None => file.into(),
-        };
-        let told = std::fs::read_to_string(file).unwrap_or_default();
-        told_folder(&told, variable, home).unwrap_or_else(|| format!("{home}/{below}"))
+        let folder = base("XDG_CONFIG_HOME", ".config");
+        let told = told_by(user, &folder, root).unwrap_or_default();
+        let told = told_folder(&told, variable, home);
+        let told = told.filter(|folder| user.is_own() || is_below(folder, home));
+        told.unwrap_or_else(|| format!("{home}/{below}"))
     };
     Some(match name {
         "userprofile" => home.to_owned(),
@@ -63,6 +67,23 @@ fn of_user(name: &str, user: &Account, root: Option<&Path>) -> Option<String> {
         "templates" => of_desktop("XDG_TEMPLATES_DIR", "Templates"),
         _ => return None,
     })
+}
+
+/// What `user-dirs.dirs` says in that folder. It is the user's, who may have made it a link, a pipe
+/// or endless.
+fn told_by(user: &Account, folder: &str, root: Option<&Path>) -> io::Result<String> {
+    let home = (!user.is_own()).then(|| Home::new(&user.home, root)).transpose();
+    let folder = Spot::absolute(folder, root).map_err(io::Error::other)?;
+    let folder = Home::open(home.map_err(io::Error::other)?.as_ref(), &folder.path())?;
+    let mut told = String::new();
+    folder.read("user-dirs.dirs".as_ref())?.take(TOLD_BYTES_MAX).read_to_string(&mut told)?;
+    Ok(told)
+}
+
+/// Only a user's own programs follow them out of their home.
+fn is_below(folder: &str, home: &str) -> bool {
+    let folder = Path::new(folder);
+    folder.starts_with(home) && !folder.components().any(|part| part == Component::ParentDir)
 }
 
 /// `XDG_DESKTOP_DIR="$HOME/Schreibtisch"`, or an absolute path.

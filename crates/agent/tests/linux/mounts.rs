@@ -1,0 +1,69 @@
+//! Disks of a test's own: it runs once more in a program of its own whose mounts nobody else sees.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const WITHIN: &str = "DESKHAND_OWN_MOUNTS";
+
+/// Carries `body` out where mounting harms nobody. `test` is the test's full name.
+pub fn with_own_mounts(test: &str, body: impl FnOnce()) {
+    if std::env::var_os(WITHIN).is_some() {
+        return body();
+    }
+    let unshare = |words: &[&std::ffi::OsStr]| {
+        Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "--"])
+            .args(words)
+            .env(WITHIN, "1")
+            .output()
+    };
+    let probe = unshare(&["mount", "-t", "tmpfs", "tmpfs", "/mnt"].map(AsRef::as_ref));
+    if !probe.as_ref().is_ok_and(|probe| probe.status.success()) {
+        println!("skipped: nothing can be mounted here (root in a container may not): {probe:?}");
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let words = [program.as_ref(), "--exact".as_ref(), test.as_ref(), "--nocapture".as_ref()];
+    let output = unshare(&words).unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("1 passed"), "no test has the name {test}: {told}");
+}
+
+fn mount(words: &[&str], place: &Path) {
+    let output = Command::new("mount").args(words).arg(place).output().unwrap();
+    assert!(output.status.success(), "mount {words:?}: {output:?}");
+}
+
+/// A disk in memory.
+pub fn small_disk(place: &Path, bytes: u64) -> PathBuf {
+    std::fs::create_dir_all(place).unwrap();
+    mount(&["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "tmpfs"], place);
+    place.to_owned()
+}
+
+/// The folder can be read only from now on.
+pub fn protect(folder: &Path) {
+    mount(&["--bind", folder.to_str().unwrap()], folder);
+    mount(&["-o", "remount,bind,ro"], folder);
+}
+
+/// After [`protect`].
+pub fn unprotect(folder: &Path) {
+    let output = Command::new("umount").arg(folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+pub fn resize(disk: &Path, bytes: u64) {
+    mount(&["-o", &format!("remount,size={bytes}")], disk);
+}
+
+/// Nothing more fits onto the disk.
+pub fn fill(disk: &Path) -> PathBuf {
+    let filler = disk.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    let bytes = [1; 4096];
+    while std::io::Write::write_all(&mut file, &bytes).is_ok() {}
+    filler
+}
