@@ -22,6 +22,8 @@ mod recover;
 mod script;
 mod set;
 mod step;
+#[cfg(all(test, unix))]
+mod tests;
 
 pub use carry_out::{Done, Failure, FailureKind};
 pub use digests::KnownDigests;

@@ -122,6 +122,11 @@ impl Driver {
         if step.is_refused() {
             return Err(failed(Phase::Prepare)(FailureKind::Refused));
         }
+        if self.is_cut_off() {
+            // Its note is all that is known of it.
+            let unfinished = ChangeError::Unfinished { folder: self.place.folder().to_owned() };
+            return Err(failed(Phase::Prepare)(unfinished.into()));
+        }
         self.end_programs(step, &mut hands).map_err(failed(Phase::EndPrograms))?;
         if let Some(script) = &step.before {
             self.run_script(script, step, Phase::ScriptBefore, &mut hands)
@@ -170,12 +175,16 @@ impl Driver {
         check(hands).map_err(at(Phase::Settle))?;
         (hands.tell)(Event::Began(Phase::Settle));
         let kept = self.settle(step, under_way, &mut done).map_err(at(Phase::Settle))?;
-        if let Err(error) = self.finish(doing, &kept) {
-            // The changes stay; the next start writes the record by the note.
-            (hands.tell)(Event::Note(format!("{error}; it is written at the next start")));
+        match self.finish(doing, &kept) {
+            Ok(()) => self.sweep(),
+            // The changes stay; the next start writes the record by the note, and what that names
+            // has to be kept until then.
+            Err(error) => {
+                let error = sentence(&error);
+                (hands.tell)(Event::Note(format!("{error}; it is written at the next start")));
+            }
         }
         done.reboot = needed(step.reboot, reboot, hands);
-        self.sweep();
         Ok(done)
     }
 
@@ -240,7 +249,7 @@ impl Driver {
         let settled = match transaction.commit(&mut *registry) {
             Err(ChangeError::Unsettled { .. }) => {
                 under_way.transaction = None;
-                let ground = self.ground(step.part())?;
+                let ground = self.ground(step.part()).map_err(|_| FailureKind::Unsettled)?;
                 match change::recover(&self.place.change(), &ground, &mut *registry) {
                     Ok(Some(change::Recovered::Done { done, .. })) => done,
                     _ => return Err(FailureKind::Unsettled),

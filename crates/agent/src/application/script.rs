@@ -56,7 +56,8 @@ pub(super) async fn run(
 ) -> Result<(), ScriptError> {
     let folder = Folder::make(identity).map_err(ScriptError::File)?;
     let file = folder.path.join(format!("script{}", extension(script)));
-    write(&file, script).and_then(|()| folder.give(&file, identity)).map_err(ScriptError::File)?;
+    let written = write(&file, script).and_then(|()| folder.hand_over(&file, identity));
+    written.map_err(ScriptError::File)?;
     let mut words = engine(script);
     words.push(file.to_string_lossy().into_owned());
     let spec = ExecuteSpec {
@@ -162,21 +163,21 @@ impl Folder {
         if identity.is_none() || cfg!(unix) {
             machine::protect_folder(&folder.path)?;
         }
-        folder.give(&folder.path, identity)?;
         Ok(folder)
     }
 
-    /// Whoever runs the script may read it. On Windows what is in their own folder is theirs.
-    fn give(&self, path: &Path, identity: Option<&Identity>) -> io::Result<()> {
+    /// Whoever runs the script may read it. The folder last: before that nobody else can put
+    /// anything in the file's place. On Windows what is in their own folder is theirs.
+    fn hand_over(&self, file: &Path, identity: Option<&Identity>) -> io::Result<()> {
         #[cfg(unix)]
-        {
+        for path in [file, &self.path] {
             use std::os::unix::fs::{PermissionsExt, chown};
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o700))?;
             if let Some(identity) = identity {
                 chown(path, Some(identity.uid()), None)?;
             }
         }
-        let _ = (path, identity);
+        let _ = (file, identity);
         Ok(())
     }
 }
@@ -274,6 +275,26 @@ mod tests {
         let (ended, said) = output(&script("#!/bin/cat\nmyself\n")).await;
         ended.unwrap();
         assert_eq!(said, "#!/bin/cat\nmyself\n");
+    }
+
+    /// A user who had the folder before the script is in it could put a link there.
+    #[cfg(unix)]
+    #[test]
+    fn a_users_script_is_theirs_once_it_is_whole() {
+        use std::os::unix::fs::MetadataExt;
+        if !machine::identity::is_system() {
+            eprintln!("skipped: only root runs scripts as others");
+            return;
+        }
+        let nobody = machine::identity::resolve("nobody", "", None).unwrap();
+        let folder = Folder::make(Some(&nobody)).unwrap();
+        let of = |path: &Path| std::fs::metadata(path).map(|found| (found.uid(), found.mode()));
+        assert_eq!(of(&folder.path).unwrap(), (0, 0o40_700));
+        let file = folder.path.join("script.sh");
+        write(&file, &script("true")).unwrap();
+        folder.hand_over(&file, Some(&nobody)).unwrap();
+        assert_eq!(of(&file).unwrap(), (nobody.uid(), 0o100_700));
+        assert_eq!(of(&folder.path).unwrap(), (nobody.uid(), 0o40_700));
     }
 
     #[cfg(unix)]

@@ -1,0 +1,113 @@
+//! Applications on a machine below a folder.
+
+use std::path::{Path, PathBuf};
+
+use application::Part;
+use machine::survey::FolderSource;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Answers, Considered, Document, Done, Driver, Event, Failure, Order, Place, Reason, Step,
+};
+
+const VIEWER: &str = r#"
+application: Viewer
+id: 01890a5d-ac96-774b-bcce-b302099a8057
+version: 1
+files:
+  - { copy: "%SOURCE_PATH%/viewer.conf", to: /etc/viewer.conf }
+"#;
+
+struct Bench {
+    folder: TempDir,
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { folder: tempfile::tempdir().unwrap(), runtime: Runtime::new().unwrap() };
+        for folder in ["root/etc", "source"] {
+            std::fs::create_dir_all(bench.path(folder)).unwrap();
+        }
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn open(&self) -> Driver {
+        let place = Place::of(Some(&self.path("root")), Some(&self.path("state"))).unwrap();
+        Driver::open(place, self.runtime.handle().clone()).unwrap()
+    }
+
+    fn distribution(&self, driver: &Driver, text: &str) -> Step {
+        let application = format::parse_application(text).application.unwrap();
+        let digests = driver.digests();
+        let order = Order {
+            document: &Document { text: text.to_owned(), application },
+            source: &FolderSource::new(&self.path("source"), &*digests),
+            part: &Part::Machine,
+            reason: Reason::Asked,
+            force: false,
+            answers: &Answers::default(),
+        };
+        match driver.consider(&order).unwrap() {
+            Considered::Step(step) => *step,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn carry_out(&self, driver: &mut Driver, step: &Step) -> (Result<Done, Failure>, Vec<String>) {
+        let digests = driver.digests();
+        let source = FolderSource::new(&self.path("source"), &*digests);
+        let mut notes = Vec::new();
+        let mut tell = |event| match event {
+            Event::Note(text) => notes.push(text),
+            _ => {}
+        };
+        let done = driver.carry_out(step, &source, &mut tell, &CancellationToken::new());
+        (done, notes)
+    }
+}
+
+fn files_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn a_record_that_cannot_be_written_is_written_at_the_next_start() {
+    let bench = Bench::new();
+    bench.write("root/etc/viewer.conf", "by hand");
+    bench.write("source/viewer.conf", "of the viewer");
+    let mut driver = bench.open();
+    let step = bench.distribution(&driver, VIEWER);
+    let in_the_way = bench.path(&format!("state/records/{}.record", step.id()));
+    std::fs::create_dir_all(in_the_way.join("full")).unwrap();
+    let (done, notes) = bench.carry_out(&mut driver, &step);
+    assert_eq!(done.unwrap().changes, 1);
+    assert!(notes.iter().any(|note| note.contains("next start")), "{notes:?}");
+    assert_eq!(files_in(&bench.path("state/kept")), 1, "what it replaced is still kept");
+
+    let (again, _) = bench.carry_out(&mut driver, &step);
+    assert_eq!(again.unwrap_err().source.code(), "DH-U005", "its note must not be lost");
+    drop(driver);
+
+    std::fs::remove_dir_all(&in_the_way).unwrap();
+    let mut driver = bench.open();
+    assert!(driver.recover(&mut |_| {}).unwrap().unwrap().is_done);
+    let step = driver.uninstall(&driver.records()[0], false).unwrap();
+    bench.carry_out(&mut driver, &step).0.unwrap();
+    assert_eq!(bench.read("root/etc/viewer.conf"), "by hand");
+    assert_eq!(files_in(&bench.path("state/kept")), 0);
+}
