@@ -108,6 +108,19 @@ impl Line {
     }
 }
 
+/// What becomes of it, without its command line: what stands there may be a secret.
+impl fmt::Display for PackageStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let here = self.here.as_deref().unwrap_or("absent");
+        let after = match &self.act {
+            Act::InPlace | Act::Stays => "stays",
+            Act::Install(_) => "installed anew",
+            Act::Remove(_) => "removed",
+        };
+        write!(f, "package {}: {here} -> {after}", self.name)
+    }
+}
+
 impl PackageStep {
     pub fn is_in_place(&self) -> bool {
         matches!(self.act, Act::InPlace | Act::Stays)

@@ -1,5 +1,7 @@
 //! Applications on a machine below a folder.
 
+#![allow(clippy::unwrap_used)] // A test that cannot set its scene up fails there.
+
 use std::path::{Path, PathBuf};
 
 use application::Part;
@@ -11,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Answers, Considered, Document, Done, Driver, Event, Failure, Order, Place, Reason, Step,
 };
+use crate::keeper::{Brought, Came, Hands};
 
 const VIEWER: &str = r#"
 application: Viewer
@@ -52,10 +55,9 @@ impl Bench {
     }
 
     fn distribution(&self, driver: &Driver, text: &str) -> Step {
-        let application = format::parse_application(text).application.unwrap();
         let digests = driver.digests();
         let order = Order {
-            document: &Document { text: text.to_owned(), application },
+            document: &document(text),
             source: &FolderSource::new(&self.path("source"), &*digests),
             part: &Part::Machine,
             reason: Reason::Asked,
@@ -72,13 +74,20 @@ impl Bench {
         let digests = driver.digests();
         let source = FolderSource::new(&self.path("source"), &*digests);
         let mut notes = Vec::new();
-        let mut tell = |event| match event {
-            Event::Note(text) => notes.push(text),
-            _ => {}
+        let mut tell = |event| {
+            if let Event::Note(text) = event {
+                notes.push(text);
+            }
         };
         let done = driver.carry_out(step, &source, &mut tell, &CancellationToken::new());
         (done, notes)
     }
+}
+
+fn document(text: &str) -> Document {
+    let parsed = format::parse_application(text);
+    let application = parsed.application.unwrap_or_else(|| panic!("{:?}", parsed.problems));
+    Document { text: text.to_owned(), application }
 }
 
 fn files_in(folder: &Path) -> usize {
@@ -110,4 +119,42 @@ fn a_record_that_cannot_be_written_is_written_at_the_next_start() {
     bench.carry_out(&mut driver, &step).0.unwrap();
     assert_eq!(bench.read("root/etc/viewer.conf"), "by hand");
     assert_eq!(files_in(&bench.path("state/kept")), 0);
+}
+
+const HELPER: &str = r#"
+application: Helper
+id: 01890a5d-ac96-774b-bcce-b302099a8058
+version: 1
+scripts: { before: { run: exit 1 } }
+"#;
+
+const ADDITION: &str = r#"
+application: Addition
+id: 01890a5d-ac96-774b-bcce-b302099a8059
+version: 1
+dependencies: [ { application: 01890a5d-ac96-774b-bcce-b302099a8058 } ]
+"#;
+
+const WHOLE: &str = r#"
+application: Whole
+id: 01890a5d-ac96-774b-bcce-b302099a805a
+version: 1
+dependencies:
+  - { application: 01890a5d-ac96-774b-bcce-b302099a8059, continue_if_it_fails: true }
+"#;
+
+/// The helper may fail, for the addition may; the addition is nothing without it.
+#[test]
+fn what_cannot_do_without_a_failed_one_is_left_out() {
+    let bench = Bench::new();
+    let place = Place::of(Some(&bench.path("root")), Some(&bench.path("state"))).unwrap();
+    let hands = Hands::new(place, bench.runtime.handle().clone());
+    let brought = [WHOLE, ADDITION, HELPER]
+        .map(|text| Brought { document: document(text), source: bench.path("source") });
+    let came = hands.distribute_all(&brought, &CancellationToken::new()).unwrap();
+    assert!(matches!(came, Came::InPlace { version: 1, .. }), "{came:?}");
+    let driver = bench.open();
+    let names: Vec<&str> =
+        driver.records().iter().map(|record| record.installed.name.as_str()).collect();
+    assert_eq!(names, ["Whole"]);
 }

@@ -2,18 +2,19 @@
 //!
 //! Everything here blocks, and is called where that may be.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use application::{Outcome, Part, Question, Reboot};
+use application::{Application, Outcome, Part, Question, Reboot};
 use machine::survey::FolderSource;
 use model::ApplicationId;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::{
-    Answers, Considered, Document, Done, Driver, Event, Failure, Offered, OpenError, Order, Place,
-    Reason, RecoverError, SetError, Step, StepError, in_order,
+    Answers, Considered, Document, Done, Driver, Event, Failure, Offered, OpenError, Order,
+    PackageStep, Place, Reason, RecoverError, SetError, Step, StepError, in_order,
 };
 use crate::effect::sentence;
 
@@ -72,7 +73,7 @@ pub(crate) enum HandsError {
     Recover(#[from] RecoverError),
     #[error(transparent)]
     Step(#[from] StepError),
-    #[error("{}", .0.sentence())]
+    #[error("{}", whole(.0))]
     Failed(Box<Failure>),
     #[error(transparent)]
     Set(#[from] SetError),
@@ -80,6 +81,15 @@ pub(crate) enum HandsError {
     Refused(Vec<String>),
     #[error("it is not on record here")]
     NotHere,
+}
+
+/// With what could not be undone.
+fn whole(failure: &Failure) -> String {
+    let mut text = failure.sentence();
+    for remains in &failure.remains {
+        text = format!("{text}; not undone: {remains}");
+    }
+    text
 }
 
 impl Hands {
@@ -173,21 +183,32 @@ impl Hands {
         };
         let mut came = Came::Unavailable("nothing was brought".to_owned());
         let mut anything = false;
+        let mut failed: BTreeSet<ApplicationId> = BTreeSet::new();
         for member in order {
             let Brought { document, source } = &brought[member.at];
+            let Application { id, name, .. } = &document.application;
+            if let Some(needed) = member.needs.iter().find(|id| failed.contains(id)) {
+                tracing::warn!("{name} is left out, for it needs {needed}, which failed");
+                failed.insert(*id);
+                continue;
+            }
             let with = (member.reason, &unasked());
             let done = self.distribute(document, source, &Part::Machine, with, cancel);
             came = match done {
                 Err(error) if member.may_fail => {
-                    let name = &document.application.name;
                     tracing::warn!("{name}, which may fail, does: {}", error.in_words());
+                    failed.insert(*id);
+                    continue;
+                }
+                Ok(Came::Unavailable(why)) if member.may_fail => {
+                    tracing::warn!("{name}, which may fail, is not for this machine: {why}");
+                    failed.insert(*id);
                     continue;
                 }
                 done => done?,
             };
             anything |= matches!(came, Came::InPlace { is_changed: true, .. });
-            let is_last = member.at == 0;
-            if let (Came::Unavailable(_), false, false) = (&came, is_last, member.may_fail) {
+            if let Came::Unavailable(_) = came {
                 return Ok(came);
             }
         }
@@ -303,7 +324,7 @@ pub(crate) fn differing(step: &Step) -> Vec<String> {
         Outcome::InPlace | Outcome::Skipped { .. } => None,
     });
     let packages = step.packages.iter().filter(|package| !package.is_in_place());
-    items.chain(packages.map(|package| format!("{package:?}"))).collect()
+    items.chain(packages.map(PackageStep::to_string)).collect()
 }
 
 fn restarts(step: &Step, done: &Done) -> bool {

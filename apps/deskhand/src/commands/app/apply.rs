@@ -1,6 +1,6 @@
 //! `deskhand app apply`: an application on this machine, without a server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use agent::application::{Answers, Considered, Driver, Step};
 use anyhow::Result;
 use application::Question;
+use model::ApplicationId;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -122,14 +123,25 @@ fn carry_out(
     cancel: &CancellationToken,
 ) -> Result<Vec<Ended>> {
     let mut all: Vec<Ended> = Vec::new();
+    let mut failed: BTreeSet<ApplicationId> = BTreeSet::new();
     for entry in &course.entries {
         let name = course.name(driver, entry);
+        if let Some(needed) = course.lacks(entry, &failed) {
+            let (name, needed) = (output::clean(&name), output::clean(&needed));
+            output::note(format!("{name} is left out, for it needs {needed}"));
+            failed.insert(course.id(entry));
+            continue;
+        }
         let considered = course.consider(driver, entry, answers)?;
         let step = match considered {
             Considered::Step(step) if is_worth_doing(&step) => step,
             Considered::Unavailable { why } if !entry.may_fail() => {
                 let what = format!("{name} is not for this machine: {}", why.join("; "));
                 return Err(Trouble::new("DH-U012", what, "see its `availability`").into());
+            }
+            Considered::Unavailable { .. } => {
+                failed.insert(course.id(entry));
+                continue;
             }
             _ => continue,
         };
@@ -141,6 +153,9 @@ fn carry_out(
         let ended = Ended { name, part: entry.part().clone(), version: step.plan.version, result };
         telling::note(&ended, step.what);
         let is_over = ended.result.is_err() && !entry.may_fail();
+        if ended.result.is_err() {
+            failed.insert(course.id(entry));
+        }
         all.push(ended);
         if is_over {
             break;

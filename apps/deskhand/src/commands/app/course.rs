@@ -1,8 +1,10 @@
 //! The steps that a file leads to, in their order: what it supersedes goes, what it needs comes
 //! first, the machine's part of each before its users' parts.
 
+use std::collections::BTreeSet;
+
 use agent::application::{
-    Answers, Considered, Driver, Offered, Order, Reason, Step, StepError, in_order,
+    Answers, Considered, Driver, Member, Offered, Order, Reason, Step, StepError, in_order,
 };
 use anyhow::Result;
 use application::Part;
@@ -19,6 +21,7 @@ pub enum Entry {
         part: Part,
         reason: Reason,
         may_fail: bool,
+        needs: Vec<ApplicationId>,
     },
     /// By another one that takes its place.
     Uninstall {
@@ -55,8 +58,9 @@ impl<'c> Course<'c> {
                 }));
             }
             for part in wishes.parts(driver.place().root().is_some()) {
-                let (at, reason, may_fail) = (member.at, member.reason, member.may_fail);
-                entries.push(Entry::Distribute { at, part, reason, may_fail });
+                let Member { at, reason, may_fail, ref needs } = member;
+                let needs = needs.clone();
+                entries.push(Entry::Distribute { at, part, reason, may_fail, needs });
             }
         }
         Ok(Self { loaded, entries, force: wishes.is_forced() })
@@ -86,6 +90,22 @@ impl<'c> Course<'c> {
                 let step = driver.uninstall(record, true).map_err(|error| trouble(&error))?;
                 Ok(Considered::Step(Box::new(step)))
             }
+        }
+    }
+
+    /// What failed before, if this entry cannot do without.
+    pub fn lacks(&self, entry: &Entry, failed: &BTreeSet<ApplicationId>) -> Option<String> {
+        let Entry::Distribute { needs, .. } = entry else { return None };
+        let id = needs.iter().find(|id| failed.contains(id))?;
+        let is_it = |one: &&Loaded| one.document.application.id == *id;
+        let name = |one: &Loaded| one.document.application.name.clone();
+        Some(self.loaded.iter().find(is_it).map_or_else(|| id.to_string(), name))
+    }
+
+    pub fn id(&self, entry: &Entry) -> ApplicationId {
+        match entry {
+            Entry::Distribute { at, .. } => self.loaded[*at].document.application.id,
+            Entry::Uninstall { id, .. } => *id,
         }
     }
 
