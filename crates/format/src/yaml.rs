@@ -115,6 +115,17 @@ fn is_int(text: &str) -> bool {
     all(text.strip_prefix(['-', '+']).unwrap_or(text), char::is_ascii_digit)
 }
 
+/// The number that a [`Scalar::Int`] writes; `None` when it is beyond every number we use.
+pub(crate) fn whole_number(text: &str) -> Option<i128> {
+    if let Some(digits) = text.strip_prefix("0o") {
+        return i128::from_str_radix(digits, 8).ok();
+    }
+    match text.strip_prefix("0x") {
+        Some(digits) => i128::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
 fn is_float(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
@@ -394,6 +405,9 @@ mod tests {
         for text in ["0", "-12", "+3", "0x1F", "0o17", "007"] {
             assert_eq!(resolve(text, Style::Plain), Scalar::Int(text));
         }
+        let numbers = ["-12", "+3", "0x1F", "0o17", "007"].map(whole_number);
+        assert_eq!(numbers, [-12, 3, 31, 15, 7].map(Some));
+        assert_eq!(whole_number(&"9".repeat(60)), None);
         for text in ["1.5", "-.5", "1e3", ".inf", "-.inf", ".nan", "1."] {
             assert_eq!(resolve(text, Style::Plain), Scalar::Float(text));
         }

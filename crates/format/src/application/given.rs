@@ -10,7 +10,7 @@ use super::code as own;
 use super::table::{Preset, Record, Shape, Union};
 use crate::code;
 use crate::problem::{Place, Problems, shown};
-use crate::yaml::{Entry, Node, Scalar, Value as Yaml};
+use crate::yaml::{Entry, Node, Scalar, Value as Yaml, whole_number};
 
 pub(super) struct Given {
     pub(super) place: Place,
@@ -381,10 +381,7 @@ impl Reader<'_, '_> {
             self.wrong_type(node, "a whole number", hint);
             return None;
         };
-        let number = match digits.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16).ok(),
-            None => digits.parse().ok(),
-        };
+        let number = whole_number(digits).and_then(|number| u64::try_from(number).ok());
         let count = number.filter(|number| *number <= max);
         if count.is_none() {
             let what = format!("`{}` is not a whole number up to {max}", shown(digits, 60));

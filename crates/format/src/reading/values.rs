@@ -10,7 +10,7 @@ use crate::code;
 use crate::problem::{Place, Problem, shown};
 use crate::registry::parse_registry;
 use crate::table::{Parameter, Preset, Shape};
-use crate::yaml::{Node, Scalar, Style, Value};
+use crate::yaml::{Node, Scalar, Style, Value, whole_number};
 
 /// What was expected where something else was found, and how it is written.
 #[derive(Clone, Copy)]
@@ -220,12 +220,12 @@ impl Reader<'_, '_> {
             self.wrong_type(node, Expected::COUNT);
             return None;
         };
-        let count = digits.parse();
-        if count.is_err() {
+        let count = whole_number(digits).and_then(|number| u32::try_from(number).ok());
+        if count.is_none() {
             let what = format!("`{}` is not a whole number up to {}", shown(digits, 60), u32::MAX);
             self.error(code::WRONG_VALUE, node.place, what, Expected::COUNT.hint);
         }
-        count.ok()
+        count
     }
 
     pub(super) fn span(&mut self, node: &Node) -> Option<Span> {

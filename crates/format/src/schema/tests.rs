@@ -33,7 +33,7 @@ fn value_of(node: &Node) -> Value {
     match (&node.value, node.scalar()) {
         (_, Some(Scalar::Null)) => Value::Null,
         (_, Some(Scalar::Bool(value))) => value.into(),
-        (_, Some(Scalar::Int(digits))) => digits.parse::<i64>().map_or(Value::from(1), Value::from),
+        (_, Some(Scalar::Int(digits))) => integer(digits),
         (_, Some(Scalar::Float(_))) => 0.5.into(),
         (_, Some(Scalar::Text(text))) => text.into(),
         (yaml::Value::List(items), _) => items.iter().map(value_of).collect(),
@@ -42,6 +42,15 @@ fn value_of(node: &Node) -> Value {
         }
         _ => Value::Null,
     }
+}
+
+/// A number beyond 64 bits stays a number, as JSON knows no bounds.
+fn integer(digits: &str) -> Value {
+    let number = yaml::whole_number(digits);
+    let signed = number.and_then(|number| i64::try_from(number).ok()).map(Value::from);
+    let unsigned = || number.and_then(|number| u64::try_from(number).ok()).map(Value::from);
+    let far = || if digits.starts_with('-') { -1e30 } else { 1e30 };
+    signed.or_else(unsigned).unwrap_or_else(|| far().into())
 }
 
 /// Both accept it, or both refuse it; what the schema cannot see aside.

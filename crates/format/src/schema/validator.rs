@@ -90,7 +90,7 @@ fn has_type(value: &Value, name: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         "null" => value.is_null(),
         other => panic!("the validator does not know the type `{other}`"),
     }
