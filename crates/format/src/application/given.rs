@@ -275,7 +275,7 @@ impl Reader<'_, '_> {
     fn value(&mut self, node: Node, shape: &'static Shape) -> Option<Given> {
         let place = node.place;
         let value = match shape {
-            Shape::Plain => Value::Text(self.text(&node)?),
+            Shape::Plain | Shape::Name => Value::Text(self.text(&node)?),
             Shape::Text => {
                 let text = self.text(&node)?;
                 self.texts.push((text.clone(), place));

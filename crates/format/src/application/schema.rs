@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::table::{self, Field, Preset, Record, Shape, Union};
 use crate::schema::SPAN;
 
+const NAME: &str = r"^[^%\x00-\x1f\x7f-\x9f]*[^%\s\x00-\x1f\x7f-\x9f][^%\x00-\x1f\x7f-\x9f]*$";
 const ID: &str = r"^\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?$";
 
 /// The JSON Schema (draft 2020-12) of application files, as text.
@@ -106,6 +107,7 @@ impl Definitions {
     fn value(&mut self, shape: &'static Shape) -> Value {
         match shape {
             Shape::Plain | Shape::Text => json!({ "type": ["string", "integer"] }),
+            Shape::Name => json!({ "type": ["string", "integer"], "pattern": NAME }),
             Shape::Switch => json!({ "type": "boolean" }),
             Shape::Count(max) => json!({ "type": "integer", "minimum": 0, "maximum": max }),
             Shape::Span => json!({ "type": "string", "pattern": SPAN }),

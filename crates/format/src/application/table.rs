@@ -38,6 +38,8 @@ pub(crate) struct Field {
 pub(crate) enum Shape {
     /// A text without macros.
     Plain,
+    /// A text that is not blank, without control characters and `%`.
+    Name,
     /// A text that may hold macros.
     Text,
     /// `true` or `false`.
@@ -136,7 +138,7 @@ pub(crate) static FILE: Record = record(
     "an application file",
     "What a machine should have.",
     &[
-        required("application", Shape::Plain, "The application's name."),
+        required("application", Shape::Name, "The application's name."),
         required("id", Shape::Id, "Its UUID, made once: `deskhand app new`."),
         field(
             "version",

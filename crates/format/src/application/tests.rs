@@ -66,7 +66,7 @@ fn cases_and_examples_are_judged_alike() {
 /// A right value of a shape, and one of another type.
 fn samples(shape: &Shape) -> (String, &'static str) {
     match shape {
-        Shape::Plain | Shape::Text => ("x".to_owned(), "[]"),
+        Shape::Plain | Shape::Name | Shape::Text => ("x".to_owned(), "[]"),
         Shape::Switch => ("true".to_owned(), "maybe"),
         Shape::Count(_) => ("2".to_owned(), "'2'"),
         Shape::Span => ("10m".to_owned(), "10"),
