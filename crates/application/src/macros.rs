@@ -20,7 +20,7 @@ mod login;
 mod pieces;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Given, Question};
 use crate::{Application, MacroValue, Survey, Text};
@@ -30,6 +30,8 @@ pub use pieces::{Piece, pieces};
 const EXPANDED_BYTES_MAX: usize = 1 << 20;
 /// Macros within macros.
 const DEPTH_MAX: usize = 32;
+/// In one text, counted with those within others, also where they stand for nothing.
+const MACROS_MAX: usize = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MacroError {
@@ -52,6 +54,8 @@ pub enum MacroError {
     Long,
     #[error("macros lie more than {DEPTH_MAX} deep within one another")]
     Deep,
+    #[error("there are more than {MACROS_MAX} macros within macros in it")]
+    Many,
     #[error("the answer to `%{name}%` has more than {length_max} characters")]
     LongAnswer { name: String, length_max: u32 },
 }
@@ -77,14 +81,33 @@ impl<'m> Macros<'m> {
     /// With another meaning of `%SOURCE_PATH%`.
     pub fn expand_with(&self, text: &Text, source: Option<&str>) -> Result<String, MacroError> {
         let mut out = String::new();
-        Expansion { macros: self, source, way: Vec::new() }.append(text.as_str(), &mut out)?;
+        let mut expansion = Expansion { macros: self, source, way: Vec::new(), met: 0 };
+        expansion.append(text.as_str(), &mut out)?;
         Ok(out)
     }
 
     /// Whether what it stands for may be another thing for each user. Asked without looking
     /// anything up but the application's own macros.
     pub fn belongs_to_user(&self, text: &Text) -> bool {
-        self.names_user(text.as_str(), 0)
+        let mut open = vec![text];
+        let mut seen = BTreeSet::new();
+        while let Some(text) = open.pop() {
+            for piece in pieces(text.as_str()) {
+                let Piece::Macro(name) = piece else { continue };
+                let (is_of_user, holds) = match self.own(name) {
+                    Some(MacroValue::Text(text) | MacroValue::Prompted { default: text, .. }) => {
+                        (false, Some(text))
+                    }
+                    None if is_target(name) => (false, self.application.target.as_ref()),
+                    None => (login::is_of_user(name), None),
+                };
+                if is_of_user {
+                    return true;
+                }
+                open.extend(holds.filter(|_| seen.insert(name.to_ascii_uppercase())));
+            }
+        }
+        false
     }
 
     /// Prompted macros that were met so far, and what they were taken for.
@@ -113,21 +136,6 @@ impl<'m> Macros<'m> {
         let found = self.application.macros.iter().find(|own| own.name.eq_ignore_ascii_case(name));
         found.map(|found| &found.value)
     }
-
-    fn names_user(&self, text: &str, depth: usize) -> bool {
-        let name_is_of_user = |name: &str| {
-            let below =
-                |text: &Text| depth < DEPTH_MAX && self.names_user(text.as_str(), depth + 1);
-            match self.own(name) {
-                Some(MacroValue::Text(text) | MacroValue::Prompted { default: text, .. }) => {
-                    below(text)
-                }
-                None if is_target(name) => self.application.target.as_ref().is_some_and(below),
-                None => login::is_of_user(name),
-            }
-        };
-        pieces(text).any(|piece| matches!(piece, Piece::Macro(name) if name_is_of_user(name)))
-    }
 }
 
 fn is_target(name: &str) -> bool {
@@ -144,6 +152,8 @@ struct Expansion<'e> {
     source: Option<&'e str>,
     /// Macros that are being expanded, from the outside.
     way: Vec<String>,
+    /// Macros that were met so far.
+    met: usize,
 }
 
 impl Expansion<'_> {
@@ -161,6 +171,10 @@ impl Expansion<'_> {
     }
 
     fn append_macro(&mut self, name: &str, out: &mut String) -> Result<(), MacroError> {
+        self.met += 1;
+        if self.met > MACROS_MAX {
+            return Err(MacroError::Many);
+        }
         if let Some(attribute) = name.strip_prefix('*') {
             let value = match attribute.starts_with(';') {
                 true => self.attribute(name)?,

@@ -139,11 +139,16 @@ fn macros_that_multiply_come_to_an_end() {
             value: MacroValue::Text(Text::new(format!("%M{}%", level + 1).repeat(9))),
         })
         .collect();
-    let name = "M30".to_owned();
-    application.macros.push(Macro { name, value: MacroValue::Text(Text::new("x")) });
     let (machine, given) = (machine(), given());
-    let macros = Macros::new(&application, &given, &machine);
-    assert_eq!(macros.expand(&Text::new("%M0%")), Err(MacroError::Long));
+    let long = "x".repeat(64);
+    for (last, expect) in [(long.as_str(), MacroError::Long), ("", MacroError::Many)] {
+        let value = MacroValue::Text(Text::new(last));
+        application.macros.truncate(30);
+        application.macros.push(Macro { name: "M30".to_owned(), value });
+        let macros = Macros::new(&application, &given, &machine);
+        assert_eq!(macros.expand(&Text::new("%M0%")), Err(expect), "{last}");
+        assert!(!macros.belongs_to_user(&Text::new("%M0%")));
+    }
 }
 
 #[test]
