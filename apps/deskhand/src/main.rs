@@ -16,6 +16,7 @@ mod results;
 mod service;
 mod trouble;
 mod when;
+mod whole;
 
 use std::process::ExitCode;
 

@@ -94,6 +94,8 @@ pub enum DeployError {
     Read(#[from] ReadError),
     #[error("the deployment could not be kept")]
     Commit(#[from] CommitError),
+    #[error("deployments were changed in between each time it was tried")]
+    Contended,
     #[error(transparent)]
     Gone(#[from] Gone),
 }

@@ -172,6 +172,30 @@ fn what_is_needed_comes_first_and_goes_last() {
     expect(&scene.app(&["uninstall", "Runtime", "--yes"]), 1);
     expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
     assert_eq!(scene.tree(), before, "nobody needs it any more");
+    // And what that needed in its turn.
+    let base = needed.replace("Runtime", "Base").replace("8058", "8059").replace("runtime", "base");
+    fs::write(scene.path("base.yaml"), base).unwrap();
+    let needs = "dependencies: [ { application: 01890a5d-ac96-774b-bcce-b302099a8059 } ]\n";
+    fs::write(scene.path("runtime.yaml"), format!("{needed}{needs}")).unwrap();
+    let base = scene.path("base.yaml");
+    let with = ["apply", "FILE", "--with", runtime, "--with", base.to_str().unwrap(), "--yes"];
+    expect(&scene.app(&with), 0);
+    assert!(scene.path("root/opt/base").is_dir());
+    expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
+    assert_eq!(scene.tree(), before, "nobody needs either any more");
+}
+
+#[test]
+fn a_user_without_a_part_has_nothing_to_be_uninstalled() {
+    let scene = Scene::new();
+    expect(&scene.app(&["apply", "FILE", "--yes"]), 0);
+    let applied = scene.tree();
+    for more in ["--plan", "--yes"] {
+        let came = scene.app(&["uninstall", "Viewer", "--user", "bob", more]);
+        let said = expect(&came, 1).err.as_str();
+        assert!(said.contains("error[DH-U013]: user `bob` has no part of `Viewer` here"), "{said}");
+    }
+    assert_eq!(scene.tree(), applied);
 }
 
 #[cfg(unix)]

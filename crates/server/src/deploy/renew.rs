@@ -119,7 +119,7 @@ pub async fn restart(
             return Ok(api::Restarted { copy: number, computers, left_out });
         }
     }
-    Err(Gone.into())
+    Err(DeployError::Contended)
 }
 
 /// Moves the stop date to one that the warrants of the targets that have not begun do not permit:
@@ -159,7 +159,7 @@ pub async fn prolong(
             Err(Stale) => {}
         }
     }
-    Err(Gone.into())
+    Err(DeployError::Contended)
 }
 
 /// The targets of older copies, after those of the newest.
@@ -191,7 +191,7 @@ async fn prolong_others(
             }
         }
         if !is_done {
-            return Err(Gone.into());
+            return Err(DeployError::Contended);
         }
     }
     Ok(())

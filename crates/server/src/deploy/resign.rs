@@ -4,7 +4,7 @@
 //! hold yet would be refused there. Done at each change of keys and at each start, so that a server
 //! that was killed in between goes on with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{DeploymentId, Timestamp};
@@ -15,7 +15,6 @@ use trust::{Leaf, Role, Signed, TargetTree, TrustDocument, Warrant};
 use super::DeployError;
 use super::leaves::{self, Target};
 use crate::clock::now;
-use crate::core::Gone;
 use crate::hall::{About, Hall, SELF};
 
 /// How often it is tried anew when deployments go on in between.
@@ -24,18 +23,19 @@ const TRIES: u32 = 8;
 /// Tells agents of the keys of now, and signs anew what a key permitted that counts no more. Says
 /// how many runs that were.
 pub async fn resign(hall: &Arc<Hall>) -> Result<usize, DeployError> {
+    let mut runs = BTreeSet::new();
     for _ in 0..TRIES {
         let instant = now();
         let document = hall.identity.document();
         let covered = hall.core.ask(|giver, _| giver.covered()).await?;
-        let (mut all, mut count) = (Vec::new(), 0);
+        let mut all = Vec::new();
         let mut made = BTreeMap::<DeploymentId, usize>::new();
         for covered in covered {
             let made = made.entry(covered.deployment).or_default();
             let number = covered.warrants + *made + 1;
             match anew(hall, &document, &covered, (number, instant)) {
                 Ok(Some(resigned)) => {
-                    count += covered.targets.len();
+                    runs.extend(covered.targets.iter().map(|target| target.run));
                     *made += 1;
                     all.push(resigned);
                 }
@@ -48,10 +48,10 @@ pub async fn resign(hall: &Arc<Hall>) -> Result<usize, DeployError> {
             }
         }
         if let Ok(()) = hall.core.resign(all).await? {
-            return Ok(count);
+            return Ok(runs.len());
         }
     }
-    Err(Gone.into())
+    Err(DeployError::Contended)
 }
 
 /// The warrant under the key of now, unless the key that signed it counts.

@@ -86,37 +86,39 @@ impl May<'_> {
     fn reads(&self, from: &Template) -> Result<(), String> {
         let path = files::path(from, self.context)?;
         let Script { depot, deposit, .. } = self.script;
-        let read = self.within("from", depot, &path);
-        read.or_else(|_| self.within("from", deposit, &path))
+        if self.is_within(depot, &path)? || self.is_within(deposit, &path)? {
+            return Ok(());
+        }
+        Err(format!(
+            "`from` is `{}` in the depot, where the script may read nothing; name the folder in \
+             its `depot`",
+            path.as_str()
+        ))
     }
 
     fn folders(&self, folders: &FolderList) -> Result<(), String> {
-        let each: Vec<String> = match folders {
-            FolderList::Joined(all) => {
-                text(all, self.context)?.split(';').map(|one| one.trim().to_owned()).collect()
-            }
-            FolderList::Each(each) => {
-                each.iter().map(|one| text(one, self.context)).collect::<Result<_, _>>()?
-            }
-        };
-        for one in each.iter().filter(|one| !one.is_empty()) {
-            let path = one.replace('\\', "/").parse().map_err(|error| format!("{error}"))?;
-            self.within("folders", &self.script.deposit, &path)?;
-        }
-        Ok(())
+        let each = files::folders(folders, self.context)?;
+        each.iter().try_for_each(|path| self.within("folders", &self.script.deposit, path))
     }
 
     fn within(&self, parameter: &str, places: &[Template], path: &DepotPath) -> Result<(), String> {
-        for place in places {
-            if files::path(place, self.context)?.contains(path) {
-                return Ok(());
-            }
+        if self.is_within(places, path)? {
+            return Ok(());
         }
         Err(format!(
             "`{parameter}` is `{}` in the depot, where the script may change nothing; name the \
              folder in its `deposit`",
             path.as_str()
         ))
+    }
+
+    fn is_within(&self, places: &[Template], path: &DepotPath) -> Result<bool, String> {
+        for place in places {
+            if files::path(place, self.context)?.contains(path) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -166,6 +168,7 @@ mod tests {
             ("message", json!({ "subject": "x" }), "messages: true"),
             ("action", json!({ "name": "tell" }), "may not start the action `tell`"),
             ("copy", json!({ "from": "deploy/a", "to": own, "on_server": true }), "`from`"),
+            ("copy", json!({ "from": "deploy/a", "to": own, "on_server": true }), "its `depot`"),
             ("copy", json!({ "from": "deploy/office", "to": "", "on_server": true }), "`to`"),
             ("copy", json!({ "from": own, "to": "collected/pc-10", "on_server": true }), "`to`"),
             ("move", json!({ "from": "deploy/office/a", "to": own, "on_server": true }), "`from`"),

@@ -140,18 +140,19 @@ fn failed(error: &FileError) -> Report {
     Report { note, ..Report::of(event) }
 }
 
-/// A path of the depot. `\` parts names as well, as people of Windows write it.
+/// A path of the depot.
 pub fn path(template: &Template, context: &Context) -> Result<DepotPath, String> {
-    let text = text(template, context)?;
+    read_path(&text(template, context)?)
+}
+
+/// A path of the depot as it is written. `\` parts names as well, as people of Windows write it.
+pub fn read_path(text: &str) -> Result<DepotPath, String> {
     text.replace('\\', "/").parse().map_err(|error| format!("{error}"))
 }
 
-fn filter_of(template: &Template, context: &Context) -> Result<Filter, String> {
-    Filter::parse(&text(template, context)?, CaseRule::OWN).map_err(|error| error.to_string())
-}
-
-fn spots(depot: &Depot, folders: &FolderList, context: &Context) -> Result<Vec<Spot>, String> {
-    let texts: Vec<String> = match folders {
+/// The folders of a list, one at least.
+pub fn folders(list: &FolderList, context: &Context) -> Result<Vec<DepotPath>, String> {
+    let texts: Vec<String> = match list {
         FolderList::Joined(all) => {
             text(all, context)?.split(';').map(|one| one.trim().to_owned()).collect()
         }
@@ -163,9 +164,14 @@ fn spots(depot: &Depot, folders: &FolderList, context: &Context) -> Result<Vec<S
     if named.is_empty() {
         return Err("no folder is named: `folders` is empty".into());
     }
-    let spot = |text: &String| {
-        let path: Result<DepotPath, _> = text.replace('\\', "/").parse();
-        path.map(|path| path.under(&depot.path)).map_err(|error| format!("{error}"))
-    };
-    named.into_iter().map(spot).collect()
+    named.into_iter().map(|text| read_path(text)).collect()
+}
+
+fn filter_of(template: &Template, context: &Context) -> Result<Filter, String> {
+    Filter::parse(&text(template, context)?, CaseRule::OWN).map_err(|error| error.to_string())
+}
+
+fn spots(depot: &Depot, list: &FolderList, context: &Context) -> Result<Vec<Spot>, String> {
+    let folders = folders(list, context)?;
+    Ok(folders.iter().map(|folder| folder.under(&depot.path)).collect())
 }

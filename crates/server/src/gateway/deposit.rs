@@ -17,7 +17,7 @@ use model::ComputerId;
 use tokio::sync::mpsc;
 use travel::Giver;
 use wire::content::{ContentRequest, PieceHead, Placed, Wanted, Wish};
-use workflow::{Context, EffectId, Kind, Owner, Transfer};
+use workflow::{Context, EffectId, Kind, Owner, Run, Transfer};
 
 use super::bulk::{Caller, Denied, blocking, body, computer_of};
 use super::{Answer, bytes_body};
@@ -81,15 +81,15 @@ pub async fn answer(
             offer(hall, computer, (effect, wish), request).await
         }
         ContentRequest::Pieces { effect } => {
-            permit(hall, computer, effect).await?;
+            permit(hall, computer, effect, |_, _| ()).await?;
             pieces(hall.deposits.get(effect)?, request).await
         }
         ContentRequest::Bytes { effect, index, offset } => {
-            permit(hall, computer, effect).await?;
+            permit(hall, computer, effect, |_, _| ()).await?;
             large(hall.deposits.get(effect)?, index, offset, request).await
         }
         ContentRequest::Finish { effect } => {
-            permit(hall, computer, effect).await?;
+            permit(hall, computer, effect, |_, _| ()).await?;
             finish(hall.deposits.get(effect)?).await
         }
         ContentRequest::List { .. }
@@ -103,8 +103,8 @@ pub async fn answer(
 }
 
 /// The Download, or the script that downloads, if that visit of it is in progress on this agent;
-/// with what is known of its run.
-fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<(Kind, Context), String> {
+/// with its run.
+fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<(&Run, &Kind), String> {
     let not_due = || "no such download is in progress".to_owned();
     let run = giver.run(effect.run).ok_or_else(not_due)?;
     if giver.run_of(effect.run).is_none_or(|(owner, _)| owner != computer) {
@@ -120,7 +120,7 @@ fn due(giver: &Giver, computer: ComputerId, effect: EffectId) -> Result<(Kind, C
         Some(Kind::Script(script)) if (1..=script.operations).contains(&effect.part) => {}
         _ => return Err(not_due()),
     }
-    kind.map(|kind| (kind.clone(), run.context())).ok_or_else(not_due)
+    kind.map(|kind| (run, kind)).ok_or_else(not_due)
 }
 
 /// Where it is to go and how.
@@ -136,7 +136,7 @@ fn options(
             Ok(DepositOptions { to, by, replace, force, resume })
         }
         (Kind::Script(script), Some(Wish { to, replace, force, resume })) => {
-            let to = to.replace('\\', "/").parse().map_err(|error| format!("{error}"))?;
+            let to = effects::files::read_path(&to)?;
             let may = effects::called::may_deposit(script, &to, context);
             may.map_err(|why| format!("DH-A037: {why}"))?;
             Ok(DepositOptions { to, by, replace, force, resume })
@@ -145,12 +145,18 @@ fn options(
     }
 }
 
-async fn permit(
+/// What is read of a download that is in progress.
+async fn permit<T: Send + 'static>(
     hall: &Hall,
     computer: ComputerId,
     effect: EffectId,
-) -> Result<(Kind, Context), Denied> {
-    let asked = hall.core.ask(move |giver, _| due(giver, computer, effect)).await;
+    read: impl FnOnce(&Run, &Kind) -> T + Send + 'static,
+) -> Result<T, Denied> {
+    let asked = hall.core.ask(move |giver, _| {
+        let found = due(giver, computer, effect);
+        found.map(|(run, kind)| read(run, kind))
+    });
+    let asked = asked.await;
     let found = asked.map_err(|_| Denied::busy())?;
     found.map_err(|why| refused(hall, computer, effect, StatusCode::FORBIDDEN, why))
 }
@@ -173,7 +179,7 @@ async fn offer(
     (effect, wish): (EffectId, Option<Wish>),
     request: Request<Incoming>,
 ) -> Result<Answer, Denied> {
-    let due = permit(hall, computer, effect).await?;
+    let due = permit(hall, computer, effect, |run, kind| (kind.clone(), run.context())).await?;
     // Not one that may be asked for again, as what was not heard of yet.
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     let options = options(&due, computer, wish)
@@ -203,7 +209,7 @@ fn sweep(hall: &Arc<Hall>) {
         let kept: Vec<EffectId> = hall.deposits.all().keys().copied().collect();
         let open = hall.core.ask(move |giver, _| {
             let is_open = |effect: &EffectId| {
-                let state = giver.run(effect.run).map(workflow::Run::state);
+                let state = giver.run(effect.run).map(Run::state);
                 state.is_some_and(|state| state.in_progress().contains_key(&effect.visit))
             };
             kept.iter().map(|effect| (*effect, is_open(effect))).collect::<HashMap<_, _>>()

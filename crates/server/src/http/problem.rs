@@ -308,6 +308,7 @@ impl From<DeployError> for Failure {
             DeployError::Chance(error) => error.into(),
             DeployError::Read(error) => error.into(),
             DeployError::Commit(error) => error.into(),
+            DeployError::Contended => Self::new(Code::Busy, text, "try again in a moment"),
             DeployError::Gone(error) => error.into(),
         }
     }

@@ -1,8 +1,8 @@
 //! Calling agents that listen, and waking machines.
 
-use axum::Json;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use model::Address;
 use model::address::AGENT_PORT;

@@ -9,14 +9,13 @@ use agent::application::{Answers, Considered, Driver, Step};
 use anyhow::Result;
 use application::Question;
 use model::ApplicationId;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::course::Course;
 use super::here::{CHANGES, EXIT_CODES, FINDINGS, IN_PLACE, Loaded, Machine, Wishes};
 use super::plan;
 use super::shown::Style;
-use super::telling::{self, Ended, ShownEnd, Teller};
+use super::telling::{self, Ended, Results};
 use crate::output;
 use crate::trouble::{FAILED, Trouble};
 
@@ -72,16 +71,11 @@ pub fn run(args: &Args, cancel: &CancellationToken) -> Result<ExitCode> {
     let all = carry_out(&course, &mut driver, &answers, cancel)?;
     let code = if all.iter().any(|ended| ended.result.is_err()) { FAILED } else { IN_PLACE };
     if args.json {
-        output::json(&Shown { results: all.iter().map(ShownEnd::of).collect() })?;
+        output::json(&Results::of(&all))?;
     } else if all.is_empty() {
         output::line("everything is as it should be")?;
     }
     Ok(ExitCode::from(code))
-}
-
-#[derive(Serialize)]
-struct Shown {
-    results: Vec<ShownEnd>,
 }
 
 fn refused(args: &Args, looked: &[plan::Looked]) -> Result<ExitCode> {
@@ -147,11 +141,7 @@ fn carry_out(
         };
         let digests = driver.digests();
         let source = course.source(entry, &*digests);
-        let mut teller = Teller::new();
-        let result = driver.carry_out(&step, &source, &mut |event| teller.tell(&event), cancel);
-        teller.rest();
-        let ended = Ended { name, part: entry.part().clone(), version: step.plan.version, result };
-        telling::note(&ended, step.what);
+        let ended = telling::carry_out(driver, &step, &source, cancel);
         let is_over = ended.result.is_err() && !entry.may_fail();
         if ended.result.is_err() {
             failed.insert(course.id(entry));

@@ -13,6 +13,7 @@ use super::{new, read, show};
 use crate::commands::{DONE, workflow};
 use crate::output;
 use crate::trouble::Trouble;
+use crate::whole;
 
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
@@ -72,7 +73,7 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
                 Trouble::new(exchange::NOT_INSERTED, format!("{into}: {error}"), hint)
             })?;
             text.push_str(&comments(&name, &taken.remarks));
-            fs::write(file, text).with_context(|| format!("cannot write {into}"))?;
+            whole::write(file, text.as_bytes()).with_context(|| format!("cannot write {into}"))?;
             output::note(format!("Added {} to {into}.", counted(&taken.items)));
         }
     }
@@ -126,7 +127,7 @@ fn comments(name: &str, remarks: &[Remark]) -> String {
     }
     let mut text = format!("\n# Not taken over from {}:\n", output::clean(name));
     for Remark { line, what, lines } in remarks {
-        text.push_str(&format!("# {line}: {what}\n"));
+        text.push_str(&format!("# {line}: {}\n", output::clean(what)));
         for line in lines {
             text.push_str(&format!("#   {}\n", output::clean(line)));
         }

@@ -243,6 +243,14 @@ fn id_of(text: &str) -> Option<ApplicationId> {
     })
 }
 
+/// Whose part it is; nobody's when it is the machine's.
+pub fn user_of(part: &Part) -> Option<String> {
+    match part {
+        Part::Machine => None,
+        Part::User(user) => Some(user.clone()),
+    }
+}
+
 pub fn said(part: &Part) -> String {
     match part {
         Part::Machine => "this machine".to_owned(),

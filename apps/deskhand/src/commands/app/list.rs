@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use agent::application::{Reason, Record};
 use anyhow::Result;
-use application::Part;
 use serde::Serialize;
 
 use super::here::{self, Machine};
@@ -97,10 +96,7 @@ impl Row {
             application: installed.name.clone(),
             id: record.id().to_string(),
             version: installed.version,
-            user: match &installed.part {
-                Part::Machine => None,
-                Part::User(user) => Some(user.clone()),
-            },
+            user: here::user_of(&installed.part),
             since: installed.at.as_millis(),
             needed: record.reason == Reason::Needed,
             drift,

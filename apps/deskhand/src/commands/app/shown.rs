@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use agent::application::{Act, PackageStep, Step, What};
 use anyhow::Result;
-use application::{Group, Outcome, Part, Planned, Question, Severity};
+use application::{Group, Outcome, Planned, Question, Severity};
 use serde::Serialize;
 
-use super::here::said;
+use super::here::{said, user_of};
 use crate::output::{self, Paint};
 
 /// How a step is shown.
@@ -262,10 +262,7 @@ impl ShownStep {
             id: step.id().to_string(),
             version: step.plan.version,
             installed: step.installed,
-            user: match step.part() {
-                Part::Machine => None,
-                Part::User(user) => Some(user.clone()),
-            },
+            user: user_of(step.part()),
             action: match step.what {
                 What::Distribute => "distribute",
                 What::Again => "again",

@@ -2,27 +2,45 @@
 
 use std::time::Instant;
 
-use agent::application::{Done, Event, Failure, What};
+use agent::application::{Done, Driver, Event, Failure, Step, What};
 use application::Part;
 use machine::ServiceEnd;
+use machine::survey::FolderSource;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use super::here::said;
+use super::here::{said, user_of};
 use crate::output;
 
+/// Carries a step out and says meanwhile what happens, and at the end what came of it.
+pub fn carry_out(
+    driver: &mut Driver,
+    step: &Step,
+    source: &FolderSource<'_>,
+    cancel: &CancellationToken,
+) -> Ended {
+    let mut teller = Teller::new();
+    let result = driver.carry_out(step, source, &mut |event| teller.tell(&event), cancel);
+    teller.rest();
+    let (name, part) = (step.name.clone(), step.part().clone());
+    let ended = Ended { name, part, version: step.plan.version, result };
+    note(&ended, step.what);
+    ended
+}
+
 /// Says what happens, line by line.
-pub struct Teller {
+struct Teller {
     began: Instant,
     /// Output that is not a whole line yet.
     open: Vec<u8>,
 }
 
 impl Teller {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { began: Instant::now(), open: Vec::new() }
     }
 
-    pub fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, event: &Event) {
         match event {
             Event::Began(phase) => {
                 self.rest();
@@ -48,7 +66,7 @@ impl Teller {
     }
 
     /// What was said last may have no line break.
-    pub fn rest(&mut self) {
+    fn rest(&mut self) {
         if !self.open.is_empty() {
             lines(&std::mem::take(&mut self.open));
         }
@@ -74,7 +92,19 @@ pub struct Ended {
     pub result: Result<Done, Failure>,
 }
 
-/// The same for scripts.
+/// What all of them came to, for scripts.
+#[derive(Serialize)]
+pub struct Results {
+    results: Vec<ShownEnd>,
+}
+
+impl Results {
+    pub fn of(ended: &[Ended]) -> Self {
+        Self { results: ended.iter().map(ShownEnd::of).collect() }
+    }
+}
+
+/// The same of one.
 #[derive(Serialize)]
 pub struct ShownEnd {
     application: String,
@@ -100,10 +130,7 @@ impl ShownEnd {
         let failure = ended.result.as_ref().err();
         Self {
             application: ended.name.clone(),
-            user: match &ended.part {
-                Part::Machine => None,
-                Part::User(user) => Some(user.clone()),
-            },
+            user: user_of(&ended.part),
             version: ended.version,
             ok: failure.is_none(),
             changes: done.changes,
@@ -117,7 +144,7 @@ impl ShownEnd {
 }
 
 /// On standard error, for standard output may be read by a program.
-pub fn note(ended: &Ended, what: What) {
+fn note(ended: &Ended, what: What) {
     let (name, part) = (output::clean(&ended.name), said(&ended.part));
     match &ended.result {
         Ok(done) => {

@@ -6,16 +6,15 @@ use agent::application::{Driver, Reason, Record, Step};
 use anyhow::Result;
 use application::Part;
 use model::ApplicationId;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::agreed_or;
 use super::course::trouble;
 use super::here::{self, CHANGES, EXIT_CODES, FINDINGS, IN_PLACE, Machine};
 use super::shown::{self, Style};
-use super::telling::{self, Ended, ShownEnd, Teller};
+use super::telling::{self, Ended, Results};
 use crate::output;
-use crate::trouble::FAILED;
+use crate::trouble::{FAILED, Trouble};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
@@ -46,6 +45,11 @@ pub fn run(args: &Args, cancel: &CancellationToken) -> Result<ExitCode> {
     let mut records = here::chosen(&driver, std::slice::from_ref(&args.application))?;
     if let Some(user) = &args.user {
         records.retain(|record| record.installed.part == Part::User(user.clone()));
+        if records.is_empty() {
+            let what = format!("user `{user}` has no part of `{}` here", args.application);
+            let hint = "`deskhand app list` shows whose parts are here";
+            return Err(Trouble::new("DH-U013", what, hint).into());
+        }
     }
     // Users' parts go before the machine's.
     records.reverse();
@@ -67,22 +71,22 @@ pub fn run(args: &Args, cancel: &CancellationToken) -> Result<ExitCode> {
         output::note("nothing was changed");
         return Ok(ExitCode::from(CHANGES));
     }
-    let needs = needs(&records);
     let mut ended = go(&mut driver, &records, args.force, cancel)?;
-    if ended.iter().all(|ended| ended.result.is_ok()) {
-        let unneeded = unneeded(&driver, &needs);
-        ended.extend(go(&mut driver, &unneeded, false, cancel)?);
+    // What they needed goes after them, and what that needed in turn.
+    let mut needs = needs(&records);
+    while ended.iter().all(|ended| ended.result.is_ok()) {
+        let records = unneeded(&driver, &needs);
+        if records.is_empty() {
+            break;
+        }
+        needs.extend(self::needs(&records));
+        ended.extend(go(&mut driver, &records, false, cancel)?);
     }
     if args.json {
-        output::json(&Shown { results: ended.iter().map(ShownEnd::of).collect() })?;
+        output::json(&Results::of(&ended))?;
     }
     let failed = ended.iter().any(|ended| ended.result.is_err());
     Ok(ExitCode::from(if failed { FAILED } else { IN_PLACE }))
-}
-
-#[derive(Serialize)]
-struct Shown {
-    results: Vec<ShownEnd>,
 }
 
 fn go(
@@ -96,16 +100,7 @@ fn go(
         let step = driver.uninstall(record, force).map_err(|error| trouble(&error))?;
         let digests = driver.digests();
         let source = here::source_of(record, &*digests);
-        let mut teller = Teller::new();
-        let result = driver.carry_out(&step, &source, &mut |event| teller.tell(&event), cancel);
-        teller.rest();
-        let ended = Ended {
-            name: step.name.clone(),
-            part: step.part().clone(),
-            version: step.plan.version,
-            result,
-        };
-        telling::note(&ended, step.what);
+        let ended = telling::carry_out(driver, &step, &source, cancel);
         let is_over = ended.result.is_err();
         all.push(ended);
         if is_over {
@@ -115,7 +110,7 @@ fn go(
     Ok(all)
 }
 
-/// What these applications needed, and that in turn.
+/// What these applications needed.
 fn needs(records: &[Record]) -> Vec<ApplicationId> {
     let needs = records.iter().filter_map(Record::application);
     needs.flat_map(|one| one.dependencies.into_iter().map(|needed| needed.application)).collect()

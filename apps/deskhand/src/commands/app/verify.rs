@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::course::trouble;
 use super::here::{self, CHANGES, EXIT_CODES, FINDINGS, IN_PLACE, Machine};
 use super::shown::{self, ShownStep, Style};
-use super::telling::{self, Ended, ShownEnd, Teller};
+use super::telling::{self, Ended, ShownEnd};
 use crate::output;
 use crate::trouble::FAILED;
 
@@ -79,17 +79,7 @@ fn repair(
     }
     let digests = driver.digests();
     let source = here::source_of(record, &*digests);
-    let mut teller = Teller::new();
-    let result = driver.carry_out(step, &source, &mut |event| teller.tell(&event), cancel);
-    teller.rest();
-    let ended = Ended {
-        name: step.name.clone(),
-        part: step.part().clone(),
-        version: step.plan.version,
-        result,
-    };
-    telling::note(&ended, step.what);
-    Some(ended)
+    Some(telling::carry_out(driver, step, &source, cancel))
 }
 
 fn exit_code(steps: &[Step], ended: &[Ended], repair: bool) -> u8 {

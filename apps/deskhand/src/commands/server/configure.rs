@@ -1,7 +1,6 @@
 //! `deskhand server configure`: the settings file, shown and edited with its comments.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use server::settings::{self, Effect, KEYS, Settings, SettingsError};
 use super::run::settings_file;
 use crate::output;
 use crate::trouble::Trouble;
+use crate::whole;
 
 /// In the data folder, unless `--config` names another.
 pub const FILE: &str = "server.toml";
@@ -74,7 +74,7 @@ pub fn run(args: &ConfigureArgs, data: &Path) -> Result<()> {
         }
     };
     let after = settings::edit(&before, &args.changes).map_err(troubled)?;
-    write(&file, &after).with_context(|| format!("cannot write {}", file.display()))?;
+    write(&file, after.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
     let is_later =
         |name: &String| KEYS.iter().any(|key| key.name == name && key.effect == Effect::Restart);
     let later: Vec<_> =
@@ -87,19 +87,11 @@ pub fn run(args: &ConfigureArgs, data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whole or not at all.
-fn write(file: &Path, text: &str) -> std::io::Result<()> {
+fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let beside = file.with_extension("toml.part");
-    let mut part = fs::File::create(&beside)?;
-    if let Ok(known) = fs::metadata(file) {
-        part.set_permissions(known.permissions())?;
-    }
-    part.write_all(text.as_bytes())?;
-    part.sync_all()?;
-    fs::rename(beside, file)
+    whole::write(file, bytes)
 }
 
 /// What a reload came to.
