@@ -1,6 +1,7 @@
 //! One order being carried out: whoever is there is asked first where that is wished, then the
 //! hands do it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,14 +120,13 @@ impl Doing {
     ) -> Result<Answers, HandsError> {
         let (hands, of) = (self.hands.clone(), (document.clone(), source.to_owned(), part.clone()));
         let paths = blocking(move || hands.to_confirm(&of.0, &of.1, &of.2)).await?;
-        let mut answers = unasked();
-        for (path, question) in paths {
+        let questions = paths.into_iter().map(|(path, question)| {
             let text = format!("{}\n\n{question}", document.application.name);
             let title = document.application.name.clone();
-            let is_agreed = agreed(&Question { title, text, timeout: ANSWER }).await;
-            answers.confirmed.insert(path, is_agreed);
-        }
-        Ok(answers)
+            (path, Question { title, text, timeout: ANSWER })
+        });
+        let confirmed = one_by_one(questions, machine::ask).await;
+        Ok(Answers { confirmed, ..unasked() })
     }
 
     async fn verify(self, application: ApplicationId, part: Part, repair: bool) -> Ended {
@@ -189,11 +189,53 @@ async fn agreed(question: &Question) -> bool {
     machine::ask(question).await != Answer::No
 }
 
+/// Whoever leaves one question unanswered is not asked the others: each would be waited for.
+async fn one_by_one(
+    questions: impl Iterator<Item = (String, Question)>,
+    ask: impl AsyncFn(&Question) -> Answer,
+) -> BTreeMap<String, bool> {
+    let mut confirmed = BTreeMap::new();
+    for (path, question) in questions {
+        match ask(&question).await {
+            Answer::Yes => confirmed.insert(path, true),
+            Answer::No => confirmed.insert(path, false),
+            Answer::None | Answer::NobodyThere => break,
+        };
+    }
+    confirmed
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HandsError> + Send + 'static,
 ) -> Result<T, HandsError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => Err(HandsError::Refused(vec![format!("the agent failed in this: {error}")])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_gone_is_asked_no_more() {
+        let question = |path: &str| {
+            let (title, text) = (String::new(), path.to_owned());
+            (path.to_owned(), Question { title, text, timeout: ANSWER })
+        };
+        for (gone, left) in [(Answer::None, 1), (Answer::NobodyThere, 1), (Answer::No, 0)] {
+            let answers = RefCell::new(vec![Answer::Yes, gone, Answer::No, Answer::Yes]);
+            let ask = async |_: &Question| answers.borrow_mut().pop().unwrap();
+            let confirmed = one_by_one(["a", "b", "c", "d"].map(question).into_iter(), ask).await;
+            assert_eq!(answers.borrow().len(), left);
+            let mut expect = vec![("a".to_owned(), true), ("b".to_owned(), false)];
+            if gone == Answer::No {
+                expect.extend([("c".to_owned(), false), ("d".to_owned(), true)]);
+            }
+            assert_eq!(confirmed, expect.into_iter().collect());
+        }
     }
 }
