@@ -23,6 +23,8 @@ pub const TESTS: &[&str] = &[
     "util-linux",
     "passwd",
 ];
+/// Programs of other systems that install packages, and what makes them sources.
+pub const PACKAGES: &[&str] = &["rpm", "dnf", "zypper", "createrepo-c"];
 /// What judges shortcuts that we write, and orders versions as we do.
 pub const JUDGES: &[&str] = &["liblnk-utils", "desktop-file-utils", "rpm"];
 /// What makes packages, and what tests of installing need.

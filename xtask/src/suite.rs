@@ -116,6 +116,7 @@ fn tests() -> Result<()> {
     install::packages(install::BUILD, "building")?;
     install::packages(install::SERVICE, "judging the service")?;
     install::packages(install::TESTS, "the tests")?;
+    install::packages(install::PACKAGES, "the tests of packages")?;
     install::packages(install::JUDGES, "judging shortcuts and versions")?;
     install::packages(install::DIST, "packages")?;
     install::packages(install::SSH, "the tests of computers without agent")?;

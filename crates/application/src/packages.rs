@@ -42,6 +42,8 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub name: String,
+    /// In some version, which is not the one that is wanted.
+    pub is_here: bool,
     /// That one or a later one.
     pub version: Option<String>,
     /// The absolute path of the file it is installed from.
@@ -55,6 +57,8 @@ pub enum CommandError {
     Name(String),
     #[error("`{0}` is no absolute path of a package's file")]
     File(String),
+    #[error("the file `{file}` has to be called by a name that ends in `{ending}`")]
+    Ending { file: String, ending: &'static str },
     #[error(
         "`{name}` has no file, and this machine has no program that finds packages: neither \
          `apt-get` nor `dnf`, `yum` or `zypper`"
@@ -107,6 +111,10 @@ impl Tool {
                 "-oDpkg::Options::=--force-confold",
             ],
             Self::Dpkg => &["--force-confdef", "--force-confold", "--install"],
+            // Of what is here they install no later version.
+            Self::Dnf | Self::Yum if packages.iter().all(|one| one.is_here) => {
+                &["upgrade", "-y", "-q"]
+            }
             Self::Dnf | Self::Yum => &["install", "-y", "-q"],
             Self::Zypper => {
                 &["--non-interactive", "--quiet", "install", "--allow-unsigned-rpm", "--"]
@@ -116,8 +124,7 @@ impl Tool {
         for Wanted { name, file, .. } in packages {
             check_name(name)?;
             arguments.push(match file {
-                Some(file) if file.starts_with('/') => file.clone(),
-                Some(file) => return Err(CommandError::File(file.clone())),
+                Some(file) => self.format().check_file(file)?,
                 None if matches!(self, Self::Dpkg | Self::Rpm) => {
                     return Err(CommandError::NoSource { name: name.clone() });
                 }
@@ -125,6 +132,30 @@ impl Tool {
             });
         }
         Ok(self.command(arguments))
+    }
+
+    /// Has the program look anew at what its sources have, where it remembers that.
+    pub fn refresh(self) -> Option<Command> {
+        let arguments: &[&str] = match self {
+            Self::Apt => &["update", "-q"],
+            // They look when they are next asked to install something.
+            Self::Dnf | Self::Yum => &["clean", "-q", "expire-cache"],
+            Self::Zypper => &["--non-interactive", "--quiet", "refresh"],
+            Self::Dpkg | Self::Rpm => return None,
+        };
+        Some(self.command(words(arguments)))
+    }
+
+    /// Whether a program that ended with this code has done what it should. `zypper` has codes
+    /// that only inform: 102 to restart the machine, 103 to run it again for itself, 106 that a
+    /// source was left out, 107 that a package's own script failed after it was installed.
+    pub fn is_done(program: &str, code: u32) -> bool {
+        code == 0 || program == Self::Zypper.program() && matches!(code, 102 | 103 | 106 | 107)
+    }
+
+    /// Whether the code says that the machine has to be restarted.
+    pub fn needs_restart(program: &str, code: u32) -> bool {
+        program == Self::Zypper.program() && code == 102
     }
 
     /// Removes them, and what needs them; configuration that was changed stays.
@@ -175,6 +206,21 @@ impl Format {
             arguments.push((*name).to_owned());
         }
         Ok(Command { program, arguments, environment: vec![("LC_ALL", "C")] })
+    }
+
+    /// The programs take for a file what begins and ends so.
+    fn check_file(self, file: &str) -> Result<String, CommandError> {
+        let ending = match self {
+            Self::Deb => ".deb",
+            Self::Rpm => ".rpm",
+        };
+        match file {
+            _ if !file.starts_with('/') => Err(CommandError::File(file.to_owned())),
+            _ if !file.ends_with(ending) => {
+                Err(CommandError::Ending { file: file.to_owned(), ending })
+            }
+            _ => Ok(file.to_owned()),
+        }
     }
 
     /// Names and versions in the answer to [`Self::query`].

@@ -5,6 +5,7 @@
 //! new one, and that is told.
 
 mod ask;
+mod install;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,8 @@ use application::macros::{MacroError, Macros};
 use application::packages::{self, Format, Tool, Wanted};
 use application::{Application, Kind, PackageSystem, Text, msi};
 use machine::{Command, ExecuteSpec, Identity, Stream, Visibility, Waiting};
+
+pub use install::Install;
 
 use super::carry_out::Hands;
 use super::driver::Driver;
@@ -50,6 +53,8 @@ pub enum PackageError {
     File { file: String, why: String },
     #[error("`{name}` cannot be {what}")]
     Run { name: String, what: &'static str, source: ScriptError },
+    #[error("`{name}` is {here} after it was installed; {least} or later is wanted")]
+    Short { name: String, here: String, least: String },
     #[error("`{name}` cannot be {what}: {why} (exit code {code})")]
     Refused { name: String, what: &'static str, why: &'static str, code: u32 },
 }
@@ -72,7 +77,7 @@ pub enum Act {
     InPlace,
     /// It was here before the application, so it stays.
     Stays,
-    Install(Line),
+    Install(Install),
     Remove(Line),
 }
 
@@ -105,6 +110,13 @@ impl Line {
     fn msiexec(arguments: String) -> Self {
         let program = "msiexec.exe".to_owned();
         Self { command: Command::Line { program, arguments }, environment: Vec::new() }
+    }
+
+    fn program(&self) -> &str {
+        match &self.command {
+            Command::List(words) => words.first().map_or("", String::as_str),
+            Command::Line { program, .. } | Command::Shell(program) => program,
+        }
     }
 }
 
@@ -142,7 +154,7 @@ impl PackageStep {
     ) -> Result<Option<String>, PackageError> {
         match &self.act {
             Act::InPlace | Act::Stays => Ok(None),
-            Act::Install(line) => self.run(line, "installed", identity, hands).await,
+            Act::Install(install) => self.install(install, identity, hands).await,
             Act::Remove(line) => self.run(line, "removed", identity, hands).await,
         }
     }
@@ -189,10 +201,12 @@ impl PackageStep {
         let code = match ran {
             Ok(code) => code,
             Err(ScriptError::Exit { code, .. }) if installer == Installer::Msi => code,
+            Err(ScriptError::Exit { code, .. }) if Tool::is_done(line.program(), code) => code,
             Err(source) => return Err(PackageError::Run { name, what, source }),
         };
         if installer != Installer::Msi {
-            return Ok(None);
+            let restart = Tool::needs_restart(line.program(), code);
+            return Ok(restart.then(|| format!("`{name}` ({})", line.program())));
         }
         match msi::ended(code.cast_signed()) {
             msi::Ended::Done => Ok(None),
@@ -296,10 +310,14 @@ impl Planning<'_> {
             }
             let wanted = Wanted {
                 name: name.clone(),
+                is_here: here.is_some(),
                 version: wanted.version.clone(),
                 file: file.map(|file| file.to_string_lossy().into_owned()),
             };
-            Act::Install(Line::of(tool.install(&[wanted])?, root))
+            let refresh = tool.refresh().filter(|_| wanted.file.is_none());
+            let refresh = refresh.map(|command| Line::of(command, root));
+            let least = wanted.version.clone();
+            Act::Install(Install { line: Line::of(tool.install(&[wanted])?, root), refresh, least })
         };
         Ok(PackageStep { installer, name: name.clone(), here, act, root: root.map(Path::to_owned) })
     }
@@ -331,13 +349,14 @@ impl Planning<'_> {
                 .collect::<Result<Vec<(String, String)>, MacroError>>()?;
             let arguments = wanted.arguments.as_ref().map(|text| self.macros.expand(text));
             let arguments = arguments.transpose()?;
-            Act::Install(Line::msiexec(msi::install_line(msi::Install {
+            let line = Line::msiexec(msi::install_line(msi::Install {
                 file: &text(file),
                 transforms: &transforms,
                 properties: &properties,
                 arguments: arguments.as_deref(),
                 log: None,
-            })?))
+            })?);
+            Act::Install(Install { line, refresh: None, least: None })
         };
         Ok(PackageStep { installer, name: product, here, act, root: None })
     }

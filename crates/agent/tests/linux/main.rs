@@ -11,5 +11,6 @@ mod disks;
 mod machine_of_test;
 mod meddling;
 mod mounts;
+mod packages;
 mod tree;
 mod users;

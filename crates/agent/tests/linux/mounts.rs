@@ -1,5 +1,6 @@
 //! Disks of a test's own: it runs once more in a program of its own whose mounts nobody else sees.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,24 +8,49 @@ const WITHIN: &str = "DESKHAND_OWN_MOUNTS";
 
 /// Carries `body` out where mounting harms nobody. `test` is the test's full name.
 pub fn with_own_mounts(test: &str, body: impl FnOnce()) {
+    within(test, "exec \"$@\"", body);
+}
+
+/// Carries `body` out on a machine that is as this one, and of which nothing stays.
+pub fn with_own_machine(test: &str, body: impl FnOnce()) {
+    within(test, MACHINE, body);
+}
+
+/// This machine below, what is written in memory above. The program need not be on the same disk.
+const MACHINE: &str = r#"
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    mkdir /mnt/machine /mnt/written /mnt/work
+    layers=lowerdir=/,upperdir=/mnt/written,workdir=/mnt/work
+    mount -t overlay -o "$layers" overlay /mnt/machine
+    touch /mnt/machine/test-program
+    mount --bind "$1" /mnt/machine/test-program
+    shift
+    for folder in proc dev sys; do mount --rbind "/$folder" "/mnt/machine/$folder"; done
+    cd /
+    exec chroot /mnt/machine /test-program "$@"
+"#;
+
+/// The test runs once more, by a script that gets the program and its words.
+fn within(test: &str, script: &str, body: impl FnOnce()) {
     if std::env::var_os(WITHIN).is_some() {
         return body();
     }
-    let unshare = |words: &[&std::ffi::OsStr]| {
+    let unshare = |script: &str, words: &[&OsStr]| {
         Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "--"])
+            .args(["--mount", "--propagation", "private", "--", "sh", "-ec", script, "sh"])
             .args(words)
             .env(WITHIN, "1")
+            .env_remove("TMPDIR")
             .output()
     };
-    let probe = unshare(&["mount", "-t", "tmpfs", "tmpfs", "/mnt"].map(AsRef::as_ref));
+    let probe = unshare("mount -t tmpfs tmpfs /mnt", &[]);
     if !probe.as_ref().is_ok_and(|probe| probe.status.success()) {
         println!("skipped: nothing can be mounted here (root in a container may not): {probe:?}");
         return;
     }
     let program = std::env::current_exe().unwrap();
     let words = [program.as_ref(), "--exact".as_ref(), test.as_ref(), "--nocapture".as_ref()];
-    let output = unshare(&words).unwrap();
+    let output = unshare(script, &words).unwrap();
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8_lossy(&told);
     assert!(output.status.success(), "{told}");

@@ -102,7 +102,10 @@ impl Machine {
 
     pub fn carry_out_from(&mut self, step: &Step, source: &dyn Provide) -> Result<Done, Failure> {
         assert!(!step.is_refused(), "{:?}", step.plan.findings);
-        let mut tell = |event: Event| println!("{event:?}");
+        let mut tell = |event: Event| match event {
+            Event::Output { bytes, .. } => print!("{}", String::from_utf8_lossy(&bytes)),
+            event => println!("{event:?}"),
+        };
         self.driver.carry_out(step, source, &mut tell, &CancellationToken::new())
     }
 }

@@ -7,7 +7,8 @@ use super::*;
 
 fn wanted(name: &str, version: Option<&str>, file: Option<&str>) -> Wanted {
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    Wanted { name: name.to_owned(), version: owned(version), file: owned(file) }
+    let (version, file) = (owned(version), owned(file));
+    Wanted { name: name.to_owned(), is_here: false, version, file }
 }
 
 #[test]
@@ -26,27 +27,33 @@ fn the_tool_is_what_the_machine_has() {
 
 #[test]
 fn commands_are_those_of_the_tool() {
-    let packages = [wanted("viewer", None, None), wanted("lib+1.0", None, Some("/d/lib.deb"))];
-    for (tool, expect) in [
+    for (tool, file, expect) in [
         (
             Tool::Apt,
+            "/d/lib.deb",
             "install --yes -q -oDPkg::Lock::Timeout=600 -oDpkg::Options::=--force-confdef \
              -oDpkg::Options::=--force-confold viewer /d/lib.deb",
         ),
-        (Tool::Dnf, "install -y -q viewer /d/lib.deb"),
+        (Tool::Dnf, "/d/lib.rpm", "install -y -q viewer /d/lib.rpm"),
         (
             Tool::Zypper,
-            "--non-interactive --quiet install --allow-unsigned-rpm -- viewer /d/lib.deb",
+            "/d/lib.rpm",
+            "--non-interactive --quiet install --allow-unsigned-rpm -- viewer /d/lib.rpm",
         ),
     ] {
+        let packages = [wanted("viewer", None, None), wanted("lib+1.0", None, Some(file))];
         let command = tool.install(&packages).unwrap();
         assert_eq!(
             (command.program, command.arguments.join(" ").as_str()),
             (tool.program(), expect)
         );
     }
+    let packages = [wanted("viewer", None, None), wanted("lib+1.0", None, Some("/d/lib.rpm"))];
+    let here = Wanted { is_here: true, ..packages[0].clone() };
+    let command = Tool::Dnf.install(&[here]).unwrap();
+    assert_eq!(command.arguments.join(" "), "upgrade -y -q viewer");
     let command = Tool::Rpm.install(&packages[1..]).unwrap();
-    assert_eq!(command.arguments.join(" "), "--upgrade --replacepkgs -- /d/lib.deb");
+    assert_eq!(command.arguments.join(" "), "--upgrade --replacepkgs -- /d/lib.rpm");
     let command = Tool::Apt.remove(&["viewer", "libc6:i386"]).unwrap();
     let expect = "remove --yes -q -oDPkg::Lock::Timeout=600 viewer libc6:i386";
     assert_eq!(command.arguments.join(" "), expect);
