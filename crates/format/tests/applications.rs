@@ -1,33 +1,15 @@
-//! Files in `applications/` and what is said of them: golden text beside each. With
-//! `UPDATE_EXPECT=1` in the environment the golden text is written anew.
+//! Files in `applications/` and what is said of them, golden text beside each.
+
+mod golden;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use format::{ParsedApplication, parse_application};
-
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/applications");
-    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .collect();
-    assert!(found.len() > 20, "the cases are not where they should be");
-    found.sort();
-    found
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
+use golden::{cases, read, rendered};
 
 fn told(parsed: &ParsedApplication) -> String {
-    let mut text = String::new();
-    for problem in &parsed.problems {
-        text.push_str(&problem.render("case.yaml"));
-        text.push_str("\n\n");
-    }
+    let mut text = rendered(&parsed.problems);
     assert_eq!(parsed.application.is_none(), parsed.has_errors());
     match &parsed.application {
         Some(application) => text.push_str(&format::print_application(application)),
@@ -38,36 +20,20 @@ fn told(parsed: &ParsedApplication) -> String {
 
 #[test]
 fn cases_are_told_as_expected() {
-    let mut differing = Vec::new();
-    for path in cases() {
-        let expect = path.with_extension("expect");
-        let told = told(&parse_application(&read(&path)));
-        if told == read(&expect) {
-            continue;
-        }
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            fs::write(&expect, &told).unwrap();
-        } else {
-            differing.push(format!("{}:\n{told}", path.display()));
-        }
-    }
-    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    golden::check(cases("applications", 21), |text| told(&parse_application(text)));
 }
 
 #[test]
 fn problems_come_in_the_order_of_their_places() {
-    for path in cases() {
-        let problems = parse_application(&read(&path)).problems;
-        let places: Vec<_> =
-            problems.iter().map(|problem| (problem.line, problem.column)).collect();
-        assert!(places.is_sorted(), "{}", path.display());
+    for path in cases("applications", 21) {
+        golden::check_places(&path, &parse_application(&read(&path)).problems);
     }
 }
 
 #[test]
 fn every_code_has_a_case() {
     let mut met = BTreeSet::new();
-    for path in cases() {
+    for path in cases("applications", 21) {
         met.extend(parse_application(&read(&path)).problems.iter().map(|problem| problem.code));
     }
     for code in format::application::code::ALL {
@@ -77,7 +43,7 @@ fn every_code_has_a_case() {
 
 #[test]
 fn what_is_written_canonically_is_read_as_the_same() {
-    for path in cases() {
+    for path in cases("applications", 21) {
         let Some(application) = parse_application(&read(&path)).application else { continue };
         let text = format::print_application(&application);
         let again = parse_application(&text);

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use model::Digest;
 
+use crate::VerifyingKey;
+
 /// Why bytes are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -74,6 +76,12 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn digest(&mut self) -> Result<Digest, DecodeError> {
         self.array().map(Digest::from_bytes)
+    }
+
+    pub(crate) fn key(&mut self) -> Result<VerifyingKey, DecodeError> {
+        let bytes = self.array()?;
+        VerifyingKey::from_bytes(&bytes)
+            .map_err(|_| self.invalid("a key in it is not an Ed25519 key"))
     }
 
     pub(crate) fn optional<T>(

@@ -298,8 +298,7 @@ fn decode_role(reader: &mut Reader<'_>) -> Result<RoleKeys, DecodeError> {
     let threshold = reader.u8()?;
     let mut holders: Vec<Holder> = Vec::new();
     for _ in 0..reader.length()? {
-        let key = VerifyingKey::from_bytes(&reader.array()?)
-            .map_err(|_| reader.invalid("one of its keys is not an Ed25519 key"))?;
+        let key = reader.key()?;
         if holders.last().is_some_and(|last| key <= last.key) {
             return Err(reader.invalid("its keys are not in ascending order"));
         }

@@ -27,6 +27,7 @@ impl Leaf {
         Self::digest_of(&self.encode())
     }
 
+    /// Of a leaf of any kind of tree.
     pub(crate) fn digest_of(encoded: &[u8]) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[LEAF]).update(encoded);
@@ -45,8 +46,7 @@ impl Leaf {
         let mut reader = Reader::new("target leaf", bytes);
         reader.version(VERSION)?;
         let computer = ComputerId::from_bytes(reader.array()?);
-        let key = VerifyingKey::from_bytes(&reader.array()?)
-            .map_err(|_| reader.invalid("its key is not an Ed25519 key"))?;
+        let key = reader.key()?;
         let leaf = Self { computer, key, told: reader.texts()? };
         reader.end()?;
         Ok(leaf)

@@ -7,10 +7,10 @@
 use model::{ApplicationId, ComputerId, Digest, Span, Timestamp};
 
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::target::Leaf;
 use crate::{KeyId, Proof, Refusal, Role, Signed, SigningKey, TrustDocument, VerifyingKey};
 
 const VERSION: u8 = 1;
-const LEAF: u8 = 0;
 
 /// One application that a machine is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,13 +131,7 @@ pub struct WantedLeaf {
 impl WantedLeaf {
     /// As the [`crate::TargetTree`] has it.
     pub fn digest(&self) -> Digest {
-        Self::digest_of(&self.encode())
-    }
-
-    fn digest_of(encoded: &[u8]) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&[LEAF]).update(encoded);
-        Digest::from_bytes(*hasher.finalize().as_bytes())
+        Leaf::digest_of(&self.encode())
     }
 
     pub fn encode(&self) -> Vec<u8> {
@@ -152,8 +146,7 @@ impl WantedLeaf {
         let mut reader = Reader::new("leaf of wanted applications", bytes);
         reader.version(VERSION)?;
         let computer = ComputerId::from_bytes(reader.array()?);
-        let key = VerifyingKey::from_bytes(&reader.array()?)
-            .map_err(|_| reader.invalid("its key is not an Ed25519 key"))?;
+        let key = reader.key()?;
         let leaf = Self { computer, key, set: reader.digest()? };
         reader.end()?;
         Ok(leaf)
@@ -283,7 +276,7 @@ impl Wanted {
             return Err(Refusal::SetAltered);
         }
         let proof = Proof::decode(&presented.proof)?;
-        let digest = WantedLeaf::digest_of(&presented.leaf);
+        let digest = Leaf::digest_of(&presented.leaf);
         if !proof.holds(digest, self.targets_root, self.targets_count) {
             return Err(Refusal::BadProof);
         }
