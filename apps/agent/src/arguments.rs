@@ -120,6 +120,11 @@ pub(crate) struct RunArguments {
     #[cfg(debug_assertions)]
     #[arg(long, value_name = "FILE", hide = true, env = "DESKHAND_POWER_DRIVER")]
     pub power_driver: Option<PathBuf>,
+    /// Who is logged on, for applications: a file with one name on each line. Programs that are
+    /// delivered do not have this option.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub users_driver: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

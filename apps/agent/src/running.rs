@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
         serve(what, asked).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (is_supervised, power) = (what.supervised, power(&what));
+    let (is_supervised, power, logged_on) = (what.supervised, power(&what), logged_on(&what));
     let stop = async move {
         tokio::select! {
             () = asked => {}
@@ -66,7 +66,7 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
     };
     let folder = folder(what.state.state)?;
     let config = configured(&folder, &what.reach)?;
-    let options = Options { config, root: what.root, is_supervised, power };
+    let options = Options { config, root: what.root, is_supervised, power, logged_on };
     let ending = agent::run::run(folder, options, stop).await?;
     Ok(match ending {
         Ending::Stopped => ExitCode::SUCCESS,
@@ -97,6 +97,17 @@ fn power(what: &RunArguments) -> Option<Arc<dyn Power>> {
 
 #[cfg(not(debug_assertions))]
 fn power(_: &RunArguments) -> Option<Arc<dyn Power>> {
+    None
+}
+
+/// In place of the machine's word on who is logged on.
+#[cfg(debug_assertions)]
+fn logged_on(what: &RunArguments) -> Option<PathBuf> {
+    what.users_driver.clone()
+}
+
+#[cfg(not(debug_assertions))]
+fn logged_on(_: &RunArguments) -> Option<PathBuf> {
     None
 }
 

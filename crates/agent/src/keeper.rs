@@ -16,10 +16,11 @@ mod wanted;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::keeper::{Ended, Held as HeldPart, Input as Known, Keeper, Order};
+use application::keeper::{Ended, Held as HeldPart, Input as Heard, Keeper, Known, Order};
 use application::{Application, Part};
 use jiff::tz::TimeZone;
 use machine::power::Power;
@@ -53,6 +54,8 @@ pub(crate) struct Parts {
     pub inputs: mpsc::Sender<Input>,
     /// None where nothing of the machine itself may be touched.
     pub power: Option<Arc<dyn Power>>,
+    /// A file with the names of who is logged on, one on each line, in place of the machine's word.
+    pub logged_on: Option<PathBuf>,
     pub hands: Hands,
 }
 
@@ -84,11 +87,12 @@ enum News {
 }
 
 /// Keeps for ever; without hands, which is told, it ends.
-pub(crate) async fn keep(parts: Parts) {
+pub(crate) async fn keep(mut parts: Parts) {
+    parts.hands = parts.hands.restarting();
     let hands = parts.hands.clone();
     let opened = tokio::task::spawn_blocking(move || hands.on_record()).await;
-    let here = match opened {
-        Ok(Ok(here)) => here,
+    let (here, restarts) = match opened {
+        Ok(Ok((here, restarts))) => (here, restarts),
         Ok(Err(error)) => {
             tracing::error!("applications are not kept: {}", error.in_words());
             return std::future::pending().await;
@@ -107,12 +111,17 @@ pub(crate) async fn keep(parts: Parts) {
             version: one.version,
             verified_at: looked.map_or(Timestamp::EPOCH, notes::Looked::at),
             drift: looked.map_or(0, |looked| looked.drift),
-            uninstall_when_unassociated: notes.goes(one.application),
+            uninstall_when_unassociated: notes.goes(one.application, &one.part),
         }
     };
     let users = parts.users().await;
-    let all: Vec<HeldPart> = here.iter().map(held).collect();
-    let engine = Keeper::open(parts.computer, TimeZone::system(), all, users.clone());
+    let known = Known {
+        held: here.iter().map(held).collect(),
+        users: users.clone(),
+        restarts,
+        restart_put_off: notes.restart_put_off(now()),
+    };
+    let engine = Keeper::open(parts.computer, TimeZone::system(), known);
     let task = Task {
         engine,
         notes,
@@ -132,12 +141,16 @@ pub(crate) async fn keep(parts: Parts) {
 }
 
 impl Parts {
-    /// Below a root nobody is logged on.
+    /// Below a root nobody is logged on, unless a file says who.
     async fn users(&self) -> BTreeSet<String> {
-        if self.hands.place().root().is_some() {
-            return BTreeSet::new();
-        }
-        let found = tokio::task::spawn_blocking(machine::identity::users_logged_on).await;
+        let found = match (&self.logged_on, self.hands.place().root()) {
+            (Some(file), _) => {
+                let names = std::fs::read_to_string(file).unwrap_or_default();
+                return names.lines().map(str::to_owned).collect();
+            }
+            (None, Some(_)) => return BTreeSet::new(),
+            (None, None) => tokio::task::spawn_blocking(machine::identity::users_logged_on).await,
+        };
         match found {
             Ok(Ok(users)) => users.into_iter().collect(),
             _ => BTreeSet::new(),
@@ -196,7 +209,6 @@ impl Task {
     fn want(&mut self, set: Option<Arc<WantedSet>>) {
         let Some(set) = set else { return };
         for wanted in &set.applications {
-            self.notes.note_goes(wanted.application, wanted.uninstall);
             self.names.insert(wanted.application, wanted.name.clone());
         }
         (self.set, self.is_told) = (set, true);
@@ -235,11 +247,11 @@ impl Task {
                     self.untouched.entry(id).or_insert_with(on_their_way);
                 }
             }
-            if let Some(version) = self.versions.get(&(id, Part::Machine)) {
-                wishes.push(wishes::stay(wanted, *version));
-            }
+            let here = self.versions.get(&(id, Part::Machine)).copied();
+            wishes.push(wishes::unready(wanted, here));
         }
-        self.engine.handle(Known::Wanted(wishes), now());
+        self.engine.handle(Heard::Wanted(wishes), now());
+        self.notes.note(&self.engine);
         if is_whole && let Err(error) = self.stock.sweep(&set) {
             tracing::debug!("files of applications that are not wanted stay: {error}");
         }
@@ -251,42 +263,34 @@ impl Task {
             News::NotFetched(id, why) => drop(self.untouched.insert(id, why)),
             News::Users(users) => {
                 for user in users.difference(&self.users) {
-                    self.engine.handle(Known::LoggedOn(user.clone()), now());
+                    self.engine.handle(Heard::LoggedOn(user.clone()), now());
                 }
                 for user in self.users.difference(&users) {
-                    self.engine.handle(Known::LoggedOff(user.clone()), now());
+                    self.engine.handle(Heard::LoggedOff(user.clone()), now());
                 }
                 self.users = users;
             }
             News::Ended(order, ended) => {
                 self.note(&order, &ended);
-                self.engine.handle(Known::Ended(ended), now());
+                self.engine.handle(Heard::Ended(ended), now());
+                self.notes.note(&self.engine);
             }
         }
     }
 
     fn note(&mut self, order: &Order, ended: &Ended) {
-        let (application, part) = match order {
-            Order::Distribute { application, part }
-            | Order::Verify { application, part, .. }
-            | Order::Uninstall { application, part } => (*application, part),
-            Order::Restart { .. } => return,
-        };
+        let Some((application, part)) = order.place() else { return };
         let name = self.names.get(&application).cloned().unwrap_or_default();
         self.note_said(application, ended);
         match ended {
-            Ended::InPlace { held, .. } => {
-                tracing::info!("{name} version {} is in place", held.version);
-                self.versions.insert((application, part.clone()), held.version);
-                self.notes.note_looked(application, part, held.verified_at, held.drift);
+            Ended::InPlace { version, .. } => {
+                tracing::info!("{name} version {version} is in place");
+                self.versions.insert((application, part.clone()), *version);
             }
-            Ended::Verified { drift } => {
-                self.notes.note_looked(application, part, now(), *drift);
-            }
-            Ended::Uninstalled => {
+            Ended::Verified { .. } => {}
+            Ended::Uninstalled { .. } => {
                 tracing::info!("{name} is uninstalled");
                 self.versions.remove(&(application, part.clone()));
-                self.notes.forget(application, part);
             }
             Ended::Failed { why } => tracing::error!("{name}: {why}"),
             Ended::Unavailable { why } => tracing::info!("{name} is not for this machine: {why}"),
@@ -305,6 +309,8 @@ impl Task {
     }
 
     fn begin(&mut self, order: Order, tell: mpsc::Sender<News>) {
+        // Whatever becomes of the agent, it is known whether what comes now goes some day.
+        self.notes.note(&self.engine);
         let doing = self.doing(&order);
         tokio::spawn(async move {
             let ended = doing.carry_out(&order).await;
@@ -315,12 +321,7 @@ impl Task {
 
     /// All that carrying an order out needs of what is known here.
     fn doing(&mut self, order: &Order) -> Doing {
-        let id = match order {
-            Order::Distribute { application, .. }
-            | Order::Verify { application, .. }
-            | Order::Uninstall { application, .. } => Some(*application),
-            Order::Restart { .. } => None,
-        };
+        let id = order.place().map(|(id, _)| id);
         let wanted =
             id.and_then(|id| self.set.applications.iter().find(|one| one.application == id));
         let document = id.and_then(|id| self.documents.get(&id).cloned());
@@ -336,7 +337,6 @@ impl Task {
             hands: self.parts.hands.clone(),
             power: self.parts.power.clone(),
             source: wanted.and_then(|wanted| self.stock.source(wanted.source)),
-            goes: wanted.is_some_and(|wanted| wanted.uninstall),
             document,
             asks,
         }

@@ -58,6 +58,8 @@ pub struct Options {
     pub is_supervised: bool,
     /// In place of the machine's own power, which an agent with a root never has.
     pub power: Option<Arc<dyn Power>>,
+    /// A file with the names of who is logged on, one on each line, in place of the machine's word.
+    pub logged_on: Option<PathBuf>,
 }
 
 impl RunError {
@@ -79,7 +81,8 @@ pub async fn run(
     let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
     let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
-    let place = Place::of_agent(&folder, root.as_deref());
+    let boot = power.as_ref().map_or_else(machine::boot_id, |power| power.boot_id());
+    let place = Place::of_agent(&folder, root.as_deref(), boot.unwrap_or_default());
     recover_applications(place.clone()).await;
     let config = options.config;
     config.check()?;
@@ -107,7 +110,8 @@ pub async fn run(
         hands: Some(Hands::new(place, tokio::runtime::Handle::current())),
     };
     let wanted = Held::open(&folder, (me.computer, me.key));
-    let keeping = keep_applications(&doer, &wanted, (&folder, me.computer), &said);
+    let of = (&folder, me.computer, options.logged_on);
+    let keeping = keep_applications(&doer, &wanted, of, &said);
     let effects = Effects::new(doer, said.clone());
     tracing::info!("agent {} of {} ({})", crate::VERSION, identity.name, identity.computer);
     let supervised = options.is_supervised;
@@ -162,7 +166,7 @@ fn show_presence(
 fn keep_applications(
     doer: &Doer,
     wanted: &Held,
-    (folder, computer): (&StateFolder, ComputerId),
+    (folder, computer, logged_on): (&StateFolder, ComputerId, Option<PathBuf>),
     said: &mpsc::Sender<Input>,
 ) -> impl Future<Output = ()> + use<> {
     let with = doer.transfers.clone().zip(doer.hands.clone());
@@ -175,6 +179,7 @@ fn keep_applications(
         transfers,
         inputs: said.clone(),
         power: doer.power.clone(),
+        logged_on,
     });
     async move {
         match parts {

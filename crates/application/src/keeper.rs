@@ -3,9 +3,11 @@
 //! Owns the order of things: one application at a time, dependencies first, the machine's part
 //! ahead of its users' parts. Pure: what is wanted, what is on record, who is logged on and what
 //! became of an order come in as [`Input`]; what shall be done goes out as [`Order`]. Nothing here
-//! needs a journal of its own: opened with the records and the set that the agent keeps, it goes on
-//! where it was. Only the counts of failures are forgotten, so a restart tries again at once.
+//! needs a journal of its own: opened with what the agent keeps ([`Known`]), it goes on where it was.
+//! Only the counts of failures are forgotten, so a restart tries again at once. A clock that was
+//! ahead and is put right holds nothing up: nobody waits longer than was meant.
 
+mod places;
 mod standing;
 mod wish;
 
@@ -19,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use model::{ApplicationId, ComputerId, Span, Timestamp};
 
-pub use standing::{Ended, Held, Standing, State, Why};
+pub use standing::{Ended, Held, Restart, Standing, State, Why};
 pub use wish::{Needs, Users, VerifyPolicy, Wish};
 
 use crate::Part;
@@ -38,6 +40,19 @@ const TRY_AGAIN: [Span; 6] = [
 const LOOK_AGAIN: Span = Span::from_secs(60 * 60);
 /// How long the user's No counts.
 pub const ASK_AGAIN: Span = Span::from_secs(24 * 60 * 60);
+
+/// What the agent knows when it starts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Known {
+    /// What is on record at this machine.
+    pub held: Vec<Held>,
+    /// Who is logged on.
+    pub users: BTreeSet<String>,
+    /// Which applications need a restart of the machine that has not been since.
+    pub restarts: BTreeMap<ApplicationId, Restart>,
+    /// Until when nobody is asked for that restart again.
+    pub restart_put_off: Option<Timestamp>,
+}
 
 /// What became known.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +92,18 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// The part it is about; none of a restart.
+    pub fn place(&self) -> Option<(ApplicationId, &Part)> {
+        match self {
+            Self::Distribute { application, part }
+            | Self::Verify { application, part, .. }
+            | Self::Uninstall { application, part } => Some((*application, part)),
+            Self::Restart { .. } => None,
+        }
+    }
+}
+
 /// The part of an application.
 type Place = (ApplicationId, Part);
 
@@ -90,10 +117,16 @@ pub struct Keeper {
     /// Parts whose *each time* is now: the machine's since the start, a user's since the log-on.
     again: BTreeSet<Place>,
     trouble: BTreeMap<Place, Trouble>,
-    /// Applications that need a restart, and whether people are asked before.
-    restart: BTreeMap<ApplicationId, bool>,
+    restarts: BTreeMap<ApplicationId, Restart>,
     restart_put_off: Option<Timestamp>,
-    in_progress: Option<Order>,
+    in_progress: Option<InProgress>,
+}
+
+#[derive(Debug)]
+struct InProgress {
+    order: Order,
+    /// What it brings goes when it is wanted no longer, even if that is before it has ended.
+    uninstall: bool,
 }
 
 /// What went wrong last, and when it is tried again.
@@ -102,6 +135,7 @@ struct Trouble {
     why: Why,
     attempts: usize,
     until: Timestamp,
+    wait: Span,
 }
 
 /// What a part is about to have done to it.
@@ -112,13 +146,8 @@ enum Next {
 }
 
 impl Keeper {
-    /// `held` is what is on record at this machine, `users` who is logged on.
-    pub fn open(
-        computer: ComputerId,
-        zone: TimeZone,
-        held: Vec<Held>,
-        users: BTreeSet<String>,
-    ) -> Self {
+    pub fn open(computer: ComputerId, zone: TimeZone, known: Known) -> Self {
+        let Known { held, users, restarts, restart_put_off } = known;
         let held = held.into_iter().map(|held| ((held.application, held.part.clone()), held));
         let held: BTreeMap<Place, Held> = held.collect();
         let present = |part: &Part| match part {
@@ -134,10 +163,28 @@ impl Keeper {
             users,
             again,
             trouble: BTreeMap::new(),
-            restart: BTreeMap::new(),
-            restart_put_off: None,
+            restart_put_off: restart_put_off.filter(|_| !restarts.is_empty()),
+            restarts,
             in_progress: None,
         }
+    }
+
+    /// What goes when it is wanted no longer: of what is here, and of what is just coming.
+    pub fn going(&self) -> impl Iterator<Item = (ApplicationId, &Part)> {
+        let coming = self.in_progress.iter().filter(|doing| doing.uninstall);
+        let held = self.held.values().filter(|held| held.uninstall_when_unassociated);
+        let held = held.map(|held| (held.application, &held.part));
+        held.chain(coming.filter_map(|doing| doing.order.place()))
+    }
+
+    /// What is on record here, with what shall become of it.
+    pub fn held(&self) -> impl Iterator<Item = &Held> {
+        self.held.values()
+    }
+
+    /// Until when a restart that is needed is put off.
+    pub fn restart_put_off(&self) -> Option<Timestamp> {
+        self.restart_put_off
     }
 
     pub fn handle(&mut self, input: Input, now: Timestamp) {
@@ -161,6 +208,24 @@ impl Keeper {
         let before = std::mem::replace(&mut self.wishes, wishes);
         let after = &self.wishes;
         self.trouble.retain(|(id, _), _| version(&before, *id) == version(after, *id));
+        self.take_over_what_goes();
+    }
+
+    /// Whether a part goes some day is said by the last set that it was wanted in.
+    fn take_over_what_goes(&mut self) {
+        let wanted = |id: ApplicationId, part: &Part| {
+            let wish = self.wishes.iter().find(|wish| wish.application == id)?;
+            wish.is_of(part).then_some(wish.uninstall)
+        };
+        for ((id, part), held) in &mut self.held {
+            let goes = wanted(*id, part).unwrap_or(held.uninstall_when_unassociated);
+            held.uninstall_when_unassociated = goes;
+        }
+        if let Some(InProgress { order, uninstall }) = &mut self.in_progress
+            && let Some((id, part)) = order.place()
+        {
+            *uninstall = wanted(id, part).unwrap_or(*uninstall);
+        }
     }
 
     fn log_on(&mut self, user: String) {
@@ -181,7 +246,13 @@ impl Keeper {
             Next::Nothing | Next::Wait(..) => None,
         });
         let order = next.or_else(|| self.restart_order(now))?;
-        self.in_progress = Some(order.clone());
+        let uninstall = order.place().is_some_and(|(id, part)| {
+            let held = self.held.get(&(id, part.clone()));
+            let wish = self.wish(id).filter(|wish| wish.is_of(part));
+            let held = held.is_some_and(|held| held.uninstall_when_unassociated);
+            wish.map_or(held, |wish| wish.uninstall)
+        });
+        self.in_progress = Some(InProgress { order: order.clone(), uninstall });
         Some(order)
     }
 
@@ -191,7 +262,7 @@ impl Keeper {
             Next::Wait(why, Some(until)) => Some((until, why)),
             Next::Nothing | Next::Now(_) | Next::Wait(_, None) => None,
         });
-        let put_off = self.restart_put_off.filter(|until| *until > now);
+        let put_off = self.restart_put_off.filter(|until| is_ahead(*until, ASK_AGAIN, now));
         let restart = put_off.map(|until| (until, Why::RestartDeclined));
         waits.chain(restart).min_by_key(|(until, _)| *until)
     }
@@ -210,12 +281,12 @@ impl Keeper {
             (None, Next::Wait(why, until)) => State::Waiting(why, until),
             (None, Next::Nothing) => State::InPlace { until: None },
         };
-        let wish = self.wish(place.0);
+        let wish = self.wish(place.0).filter(|wish| wish.is_of(&place.1));
         Standing {
             wanted: wish.map(|wish| wish.version),
             installed: held.map(|held| held.version),
             drift: held.map_or(0, |held| held.drift),
-            restart_pending: self.restart.contains_key(&place.0),
+            restart_pending: self.restarts.contains_key(&place.0),
             last_error: self.trouble.get(&place).and_then(|trouble| trouble.why.error()),
             application: place.0,
             part: place.1,
@@ -224,74 +295,27 @@ impl Keeper {
     }
 
     fn doing(&self, place: &Place) -> Option<&Order> {
-        self.in_progress.as_ref().filter(|order| match order {
-            Order::Distribute { application, part }
-            | Order::Verify { application, part, .. }
-            | Order::Uninstall { application, part } => (application, part) == (&place.0, &place.1),
-            Order::Restart { .. } => false,
-        })
+        let order = self.in_progress.as_ref().map(|doing| &doing.order);
+        order.filter(|order| order.place() == Some((place.0, &place.1)))
     }
 
     fn wish(&self, id: ApplicationId) -> Option<&Wish> {
         self.wishes.iter().find(|wish| wish.application == id)
     }
 
-    /// Every part there is something to say of: what is to go first, users' parts ahead of the
-    /// machine's, then what is wanted in its order.
-    fn places(&self) -> Vec<Place> {
-        let gone = self.held.keys().filter(|(id, _)| self.wish(*id).is_none()).rev().cloned();
-        let mut places: Vec<Place> = gone.collect();
-        for wish in self.in_order() {
-            places.push((wish.application, Part::Machine));
-            let users = self.users.iter().filter(|user| wish.users.include(user));
-            places.extend(users.map(|user| (wish.application, Part::User(user.clone()))));
-            let absent = self.held.keys().filter(|(id, part)| {
-                let away = |user: &String| !self.users.contains(user) || !wish.users.include(user);
-                *id == wish.application && matches!(part, Part::User(user) if away(user))
-            });
-            places.extend(absent.cloned());
-        }
-        places
-    }
-
-    /// Dependencies stand before what needs them; otherwise as the set has them.
-    fn in_order(&self) -> Vec<&Wish> {
-        let mut order = Vec::new();
-        let mut seen = BTreeSet::new();
-        for wish in &self.wishes {
-            self.place_in_order(wish, &mut seen, &mut order);
-        }
-        order
-    }
-
-    fn place_in_order<'a>(
-        &'a self,
-        wish: &'a Wish,
-        seen: &mut BTreeSet<ApplicationId>,
-        order: &mut Vec<&'a Wish>,
-    ) {
-        if !seen.insert(wish.application) {
-            return;
-        }
-        for need in &wish.needs {
-            if let Some(needed) = self.wish(need.application) {
-                self.place_in_order(needed, seen, order);
-            }
-        }
-        order.push(wish);
-    }
-
     fn next(&self, place: &Place, now: Timestamp) -> Next {
         let held = self.held.get(place);
-        let Some(wish) = self.wish(place.0) else {
+        let Some(wish) = self.wish(place.0).filter(|wish| wish.is_of(&place.1)) else {
             return held.map_or(Next::Nothing, |held| self.next_of_gone(place, held, now));
         };
+        if !wish.is_ready {
+            return Next::Wait(Why::Files, None);
+        }
         let next = match (&place.1, held) {
             (Part::User(user), _) if !self.users.contains(user) => {
                 let older = held.is_some_and(|held| held.version < wish.version);
                 return if older { Next::Wait(Why::LogOn, None) } else { Next::Nothing };
             }
-            (Part::User(user), _) if !wish.users.include(user) => return Next::Nothing,
             (_, Some(held)) if held.version >= wish.version => {
                 self.next_of_held(place, held, wish, now)
             }
@@ -304,7 +328,7 @@ impl Keeper {
     /// What failed waits for its time, whatever is due.
     fn unless_in_trouble(&self, place: &Place, next: Next, now: Timestamp) -> Next {
         match (next, self.trouble.get(place)) {
-            (Next::Now(_), Some(trouble)) if trouble.until > now => {
+            (Next::Now(_), Some(trouble)) if is_ahead(trouble.until, trouble.wait, now) => {
                 Next::Wait(trouble.why.clone(), Some(trouble.until))
             }
             (next, _) => next,
@@ -332,7 +356,7 @@ impl Keeper {
         }
         let Some(policy) = wish.verify else { return Next::Nothing };
         let due = held.verified_at + policy.every;
-        if due > now {
+        if is_ahead(due, policy.every, now) {
             return Next::Wait(Why::NextVerify, Some(due));
         }
         Next::Now(Order::Verify { application, part, repair: policy.repair })
@@ -393,36 +417,42 @@ impl Keeper {
     }
 
     fn restart_order(&self, now: Timestamp) -> Option<Order> {
-        let put_off = self.restart_put_off.is_some_and(|until| until > now);
-        let because: Vec<ApplicationId> = self.restart.keys().copied().collect();
-        let ask = self.restart.values().any(|ask| *ask) && !self.users.is_empty();
+        let put_off = self.restart_put_off.is_some_and(|until| is_ahead(until, ASK_AGAIN, now));
+        let due =
+            self.restarts.iter().filter(|(_, restart)| matches!(restart, Restart::Due { .. }));
+        let because: Vec<ApplicationId> = due.map(|(id, _)| *id).collect();
+        let asks = self.restarts.values().any(|one| matches!(one, Restart::Due { ask: true }));
+        let ask = asks && !self.users.is_empty();
         (!because.is_empty() && !put_off).then_some(Order::Restart { because, ask })
     }
 
     fn end(&mut self, ended: Ended, now: Timestamp) {
-        let Some(order) = self.in_progress.take() else { return };
-        let place = match order {
-            Order::Distribute { application, part }
-            | Order::Verify { application, part, .. }
-            | Order::Uninstall { application, part } => (application, part),
-            Order::Restart { .. } => return self.end_restart(&ended, now),
+        let Some(InProgress { order, uninstall }) = self.in_progress.take() else { return };
+        let Some((application, part)) = order.place() else {
+            return self.end_restart(&ended, now);
         };
+        let place = (application, part.clone());
         match ended {
-            Ended::InPlace { held, restart, ask } => {
-                self.settle(&place);
-                self.held.insert(place.clone(), held);
-                if restart {
-                    *self.restart.entry(place.0).or_default() |= ask;
-                }
+            Ended::InPlace { version, restart } => {
+                self.settle(&place, restart);
+                let held = Held {
+                    application,
+                    part: place.1.clone(),
+                    version,
+                    verified_at: now,
+                    drift: 0,
+                    uninstall_when_unassociated: uninstall,
+                };
+                self.held.insert(place, held);
             }
-            Ended::Verified { drift } => {
-                self.settle(&place);
+            Ended::Verified { drift, restart } => {
+                self.settle(&place, restart);
                 if let Some(held) = self.held.get_mut(&place) {
                     (held.drift, held.verified_at) = (drift, now);
                 }
             }
-            Ended::Uninstalled => {
-                self.settle(&place);
+            Ended::Uninstalled { restart } => {
+                self.settle(&place, restart);
                 self.held.remove(&place);
             }
             Ended::Restarting => {}
@@ -438,24 +468,29 @@ impl Keeper {
         }
     }
 
+    /// A machine that restarts takes the agent with it; where it does not, the restart is due still.
     fn end_restart(&mut self, ended: &Ended, now: Timestamp) {
-        self.restart_put_off = match ended {
-            Ended::Declined => Some(now + ASK_AGAIN),
-            Ended::Failed { .. } => Some(now + LOOK_AGAIN),
-            _ => None,
-        };
-        if self.restart_put_off.is_none() {
-            self.restart.clear();
-        }
+        let again = if *ended == Ended::Declined { ASK_AGAIN } else { LOOK_AGAIN };
+        self.restart_put_off = Some(now + again);
     }
 
-    fn settle(&mut self, place: &Place) {
+    fn settle(&mut self, place: &Place, restart: Option<Restart>) {
         self.trouble.remove(place);
         self.again.remove(place);
+        if let Some(restart) = restart {
+            let known = self.restarts.entry(place.0).or_insert(restart);
+            *known = restart.max(*known);
+        }
     }
 
     fn trouble(&mut self, place: Place, why: Why, again: Span, now: Timestamp) {
         let attempts = self.trouble.get(&place).map_or(0, |trouble| trouble.attempts) + 1;
-        self.trouble.insert(place, Trouble { why, attempts, until: now + again });
+        let trouble = Trouble { why, attempts, until: now + again, wait: again };
+        self.trouble.insert(place, trouble);
     }
+}
+
+/// What is waited for so long is still to come.
+fn is_ahead(until: Timestamp, wait: Span, now: Timestamp) -> bool {
+    now < until && until <= now + wait
 }

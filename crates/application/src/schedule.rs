@@ -67,7 +67,7 @@ pub fn due(
 /// window; none where it takes part in all.
 fn own_first(when: &When, zone: &TimeZone, chance: u64) -> Option<Timestamp> {
     let spread = spread_millis(when);
-    let all = all_dates(when).map(|date| window(when, zone, date));
+    let all = all_dates(when.dates.clone()).map(|date| window(when, zone, date));
     let mut windows = Vec::new();
     let mut total = 0;
     for window in all {
@@ -95,38 +95,31 @@ fn later(start: Timestamp, millis: u64) -> Timestamp {
 }
 
 /// Every day of the schedule, in order.
-fn all_dates(when: &When) -> Box<dyn Iterator<Item = Date> + '_> {
-    match &when.dates {
-        Dates::Days(days) => {
-            let mut days = days.clone();
+fn all_dates(dates: Dates) -> Box<dyn Iterator<Item = Date>> {
+    match dates {
+        Dates::Days(mut days) => {
             days.sort_unstable();
             days.dedup();
             Box::new(days.into_iter())
         }
         Dates::Range { first, last, weekdays } => {
-            let last = *last;
-            let days = std::iter::successors(Some(*first), |day| day.tomorrow().ok());
+            let days = std::iter::successors(Some(first), |day| day.tomorrow().ok());
             let days = days.take_while(move |day| *day <= last);
-            Box::new(days.filter(|day| weekdays.contains(&day.weekday())))
+            Box::new(days.filter(move |day| weekdays.contains(&day.weekday())))
         }
     }
 }
 
 /// Those whose window may not be over yet: a window may reach into the next day.
-fn dates(when: &When, zone: &TimeZone, now: Timestamp) -> impl Iterator<Item = Date> {
+fn dates(when: &When, zone: &TimeZone, now: Timestamp) -> impl Iterator<Item = Date> + use<> {
     let instant = jiff::Timestamp::from_millisecond(now.as_millis());
     let today = instant.map_or(Date::MIN, |instant| instant.to_zoned(zone.clone()).date());
     let from = today.yesterday().unwrap_or(today);
-    let later = match &when.dates {
-        Dates::Days(_) => when.clone(),
-        Dates::Range { first, last, weekdays } => {
-            let dates =
-                Dates::Range { first: (*first).max(from), last: *last, weekdays: weekdays.clone() };
-            When { dates, ..when.clone() }
-        }
-    };
-    let days: Vec<Date> = all_dates(&later).filter(|day| *day >= from).take(LOOK_AHEAD).collect();
-    days.into_iter()
+    let mut later = when.dates.clone();
+    if let Dates::Range { first, .. } = &mut later {
+        *first = (*first).max(from);
+    }
+    all_dates(later).filter(move |day| *day >= from).take(LOOK_AHEAD)
 }
 
 /// Windows looked at from now on: what is left out of the first ones by a spread is far less.

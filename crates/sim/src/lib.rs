@@ -10,6 +10,7 @@
 mod agent;
 mod chance;
 mod faults;
+pub mod keeping;
 mod lawful;
 mod laws;
 mod ledger;

@@ -4,6 +4,7 @@
 //! Everything started here is ended when it is dropped, by process id. Waiting means asking until
 //! it is so, within a limit ([`until`]); nothing waits for a length of time alone.
 
+mod applications;
 mod chance;
 mod process;
 mod proxy;

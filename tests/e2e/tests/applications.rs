@@ -27,33 +27,6 @@ fn viewer(version: u16) -> String {
     )
 }
 
-fn run(fleet: &Fleet, args: &[&str]) -> Result<String> {
-    let output = fleet.run(args)?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{args:?}: {errors}");
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn publish(fleet: &Fleet, name: &str, text: &str) -> Result<String> {
-    let file = fleet.workflow(name, text)?;
-    run(fleet, &["app", "publish", &file.to_string_lossy()])
-}
-
-/// The states of an application, once they are as asked for.
-fn until_state(
-    fleet: &Fleet,
-    app: &str,
-    mut is_so: impl FnMut(&[Value]) -> bool,
-) -> Result<Vec<Value>> {
-    let mut last = Value::Null;
-    let found = until("the application to stand so", || {
-        last = fleet.json(["app", "state", "--app", app, "--json"]).ok()?;
-        let states = last.as_array()?;
-        is_so(states).then(|| states.clone())
-    });
-    found.with_context(|| format!("{last:#}\n{}", fleet.logs()))
-}
-
 fn is_ok(state: &Value, version: u16) -> bool {
     state["state"] == "ok" && state["installed"] == version && state["wanted"] == version
 }
@@ -70,10 +43,10 @@ fn what_is_associated_comes_stays_rises_and_goes() -> Result<()> {
     let mut fleet = Fleet::new()?;
     fleet.add_agents(2)?;
     put_source(&fleet, "one")?;
-    let told = publish(&fleet, "viewer.yaml", &viewer(1))?;
+    let told = fleet.publish("viewer.yaml", &viewer(1))?;
     ensure!(told.contains("version 1 is published (revision 1, 1 files"), "{told}");
-    run(&fleet, &["association", "add", "Viewer", "--computer", "pc-1", "--verify", "10s"])?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
+    fleet.print_of(&["association", "add", "Viewer", "--computer", "pc-1", "--verify", "10s"])?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
     let root = fleet.agents()[0].root.clone();
     let (file, ini) = (root.join("opt/viewer/lib/viewer.txt"), root.join("etc/viewer.ini"));
     ensure!(fs::read_to_string(&file)? == "one");
@@ -99,16 +72,16 @@ fn what_is_associated_comes_stays_rises_and_goes() -> Result<()> {
         fleet.run(["app", "publish", &fleet.folder().join("viewer.yaml").to_string_lossy()])?;
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     ensure!(told.contains("DH-A052"), "{told}");
-    publish(&fleet, "viewer.yaml", &viewer(2))?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 2))?;
+    fleet.publish("viewer.yaml", &viewer(2))?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 2))?;
     ensure!(fs::read_to_string(&file)? == "two");
     ensure!(fs::read_to_string(&ini)?.contains("Version=2"));
 
-    run(&fleet, &["association", "remove", "Viewer", "--computer", "pc-1"])?;
-    until_state(&fleet, "Viewer", <[Value]>::is_empty)?;
+    fleet.print_of(&["association", "remove", "Viewer", "--computer", "pc-1"])?;
+    fleet.until_state("Viewer", <[Value]>::is_empty)?;
     ensure!(!file.exists() && !root.join("opt/viewer").exists(), "what it made is still there");
     ensure!(!ini.exists(), "its settings are still there");
-    run(&fleet, &["app", "withdraw", "Viewer"])?;
+    fleet.print_of(&["app", "withdraw", "Viewer"])?;
     Ok(())
 }
 
@@ -119,9 +92,9 @@ fn dependencies_come_first_and_what_is_missing_is_said() -> Result<()> {
     put_source(&fleet, "one")?;
     let needs =
         format!("{}dependencies: [ {{ application: {RUNTIME}, name: Runtime }} ]\n", viewer(1));
-    publish(&fleet, "viewer.yaml", &needs)?;
-    run(&fleet, &["association", "add", "Viewer", "--to", "name = 'pc-1'"])?;
-    let states = until_state(&fleet, "Viewer", |all| {
+    fleet.publish("viewer.yaml", &needs)?;
+    fleet.print_of(&["association", "add", "Viewer", "--to", "name = 'pc-1'"])?;
+    let states = fleet.until_state("Viewer", |all| {
         all.iter().any(|state| state["pending"].as_str().is_some_and(|why| why.contains("Runtime")))
     })?;
     ensure!(states[0]["installed"].is_null(), "{states:?}");
@@ -129,9 +102,9 @@ fn dependencies_come_first_and_what_is_missing_is_said() -> Result<()> {
         "application: Runtime\nid: {RUNTIME}\nversion: 7\n\
          files:\n  - {{ create_folder: /opt/runtime }}\n"
     );
-    publish(&fleet, "runtime.yaml", &runtime)?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
-    until_state(&fleet, "Runtime", |all| all.len() == 1 && is_ok(&all[0], 7))?;
+    fleet.publish("runtime.yaml", &runtime)?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
+    fleet.until_state("Runtime", |all| all.len() == 1 && is_ok(&all[0], 7))?;
     ensure!(fleet.agents()[0].root.join("opt/runtime").is_dir());
     let told = fleet.json(["app", "state", "--computer", "pc-1", "--json"])?;
     ensure!(told.as_array().is_some_and(|all| all.len() == 2), "{told:#}");
@@ -143,15 +116,15 @@ fn an_agent_that_was_away_is_told_when_it_returns() -> Result<()> {
     let mut fleet = Fleet::new()?;
     fleet.add_agents(1)?;
     put_source(&fleet, "one")?;
-    publish(&fleet, "viewer.yaml", &viewer(1))?;
+    fleet.publish("viewer.yaml", &viewer(1))?;
     fleet.kill_agent(0);
-    run(&fleet, &["association", "add", "Viewer", "--to", "os = 'linux'"])?;
+    fleet.print_of(&["association", "add", "Viewer", "--to", "os = 'linux'"])?;
     until("the machine's set to be made", || {
         let told = fleet.json(["app", "state", "--computer", "pc-1", "--json"]).ok()?;
         (told[0]["state"] == "untold").then_some(())
     })?;
     fleet.start_agent(0)?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
     let file: PathBuf = fleet.agents()[0].root.join("opt/viewer/lib/viewer.txt");
     ensure!(fs::read_to_string(file)? == "one");
     Ok(())
@@ -180,12 +153,12 @@ fn a_workflow_distributes_looks_repairs_and_takes_away() -> Result<()> {
     put_source(&fleet, "one")?;
     let needs =
         format!("{}dependencies: [ {{ application: {RUNTIME}, name: Runtime }} ]\n", viewer(1));
-    publish(&fleet, "viewer.yaml", &needs)?;
+    fleet.publish("viewer.yaml", &needs)?;
     let runtime = format!(
         "application: Runtime\nid: {RUNTIME}\nversion: 7\n\
          files:\n  - {{ create_folder: /opt/runtime }}\n"
     );
-    publish(&fleet, "runtime.yaml", &runtime)?;
+    fleet.publish("runtime.yaml", &runtime)?;
     let root = fleet.agents()[0].root.clone();
     let file = root.join("opt/viewer/lib/viewer.txt");
 
@@ -231,7 +204,7 @@ fn a_plan_tells_what_each_machine_would_get_and_who_is_away() -> Result<()> {
     let mut fleet = Fleet::new()?;
     fleet.add_agents(2)?;
     put_source(&fleet, "one")?;
-    publish(&fleet, "viewer.yaml", &viewer(1))?;
+    fleet.publish("viewer.yaml", &viewer(1))?;
     fleet.kill_agent(1);
     until("pc-2 to be away", || {
         let list = fleet.json(["agent", "list", "--json"]).ok()?;
@@ -247,8 +220,8 @@ fn a_plan_tells_what_each_machine_would_get_and_who_is_away() -> Result<()> {
     ensure!(states == ["planned", "offline"] && found[0]["plan"]["bytes"] == 3, "{found:#}");
     ensure!(!fleet.agents()[0].root.join("opt").exists(), "a plan changes nothing");
 
-    run(&fleet, &["association", "add", "Viewer", "--computer", "pc-1"])?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
+    fleet.print_of(&["association", "add", "Viewer", "--computer", "pc-1"])?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
     let (code, text, found) = planned(&fleet, &["--computer", "pc-1"])?;
     ensure!(code == Some(0) && text.contains("nothing to change"), "{code:?}: {text}");
     ensure!(found[0]["plan"]["changes"] == 0, "{found:#}");

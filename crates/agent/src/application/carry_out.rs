@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use application::keeper::Restart;
 use application::{Part, Reboot};
 use machine::change::{self, ChangeError, Transaction};
 use machine::{EndError, Identity, Stream, identity};
@@ -28,6 +29,8 @@ pub struct Done {
     pub changes: usize,
     /// Why the machine has to be restarted; empty when it has not.
     pub reboot: Vec<String>,
+    /// What that means; also where the application says that nobody restarts for it.
+    pub restart: Option<Restart>,
     /// Folders that stay because somebody put something into them.
     pub left: Vec<String>,
 }
@@ -174,6 +177,12 @@ impl Driver {
         }
         check(hands).map_err(at(Phase::Settle))?;
         (hands.tell)(Event::Began(Phase::Settle));
+        done.restart = self.restart(step, &reboot);
+        if done.restart.is_some() {
+            doing.restart = done.restart;
+            let written = doing.write(&self.place.doing());
+            written.map_err(|error| at(Phase::Settle)(error.into()))?;
+        }
         let kept = self.settle(step, under_way, &mut done).map_err(at(Phase::Settle))?;
         match self.finish(doing, &kept) {
             Ok(()) => self.sweep(),
@@ -262,6 +271,19 @@ impl Driver {
         Ok(settled.kept)
     }
 
+    /// By the application's own word on restarts.
+    fn restart(&self, step: &Step, why: &[String]) -> Option<Restart> {
+        let is_needed = match step.reboot {
+            // What is done each time would otherwise restart it without end.
+            Reboot::Always if step.what == What::Again => step.is_a_change(),
+            Reboot::Always => !step.changes_nothing(),
+            Reboot::IfNeeded | Reboot::Never => !why.is_empty(),
+        };
+        let is_due = self.restarts_by_itself && step.reboot != Reboot::Never;
+        let ask = step.prompt_reboot;
+        is_needed.then_some(if is_due { Restart::Due { ask } } else { Restart::Awaited })
+    }
+
     /// Once nothing is undone any more: the record, then the notes go.
     pub(super) fn finish(
         &mut self,
@@ -274,6 +296,9 @@ impl Driver {
             super::doing::What::Uninstall => {
                 self.strike(record.id(), &record.installed.part)?;
             }
+        }
+        if let Some(restart) = doing.restart {
+            self.note_restart(doing.record.id(), restart)?;
         }
         Doing::remove(&self.place.doing())?;
         Ok(change::forget(&self.place.change()).map_err(std::io::Error::other)?)

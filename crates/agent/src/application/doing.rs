@@ -7,14 +7,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use application::keeper::Restart;
 use application::{Installed, Kept, NotKept, Plan, Prior};
 use model::codec::{CodecError, Reader, Writer};
 
 use super::packages::PackageStep;
 use super::records::{Package, Record};
+use super::restarts;
 use crate::state::{sync_folder, write_durable};
 
-const VERSION: u8 = 1;
+/// Before 2 nothing was said of restarts.
+const VERSION: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Doing {
@@ -23,6 +26,8 @@ pub(super) struct Doing {
     pub(super) record: Record,
     /// Places in the record's list of what was there before, and the change that says it.
     open: Vec<(usize, usize)>,
+    /// What the machine needs once this is done.
+    pub(super) restart: Option<Restart>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +70,11 @@ impl Doing {
                 *prior = Prior::Absent;
             }
         }
-        Self { what: What::Distribute, record, open }
+        Self { what: What::Distribute, record, open, restart: None }
     }
 
     pub(super) fn uninstall(record: Record) -> Self {
-        Self { what: What::Uninstall, record, open: Vec::new() }
+        Self { what: What::Uninstall, record, open: Vec::new(), restart: None }
     }
 
     /// Packages that will be installed, and are taken back should this be cut off.
@@ -110,6 +115,7 @@ impl Doing {
         out.list(&self.open, |out, (at, change)| {
             out.len(*at).len(*change);
         });
+        out.option(self.restart.as_ref(), |out, restart| restarts::put(out, *restart));
         let failed = |source| NoteError::Write { path: path.to_owned(), source };
         write_durable(path, &out.finish()).map_err(failed)
     }
@@ -136,13 +142,15 @@ impl Doing {
 
 fn decode(bytes: &[u8]) -> Result<Doing, CodecError> {
     let mut from = Reader::new(bytes);
-    if from.u8()? != VERSION {
+    let version = from.u8()?;
+    if !(1..=VERSION).contains(&version) {
         return Err(CodecError("it is of another version of this program"));
     }
     let what = if from.switch()? { What::Uninstall } else { What::Distribute };
     let record = Record::take(&mut from)?;
     let open =
         from.list(|from| Ok::<_, CodecError>((from.u32()? as usize, from.u32()? as usize)))?;
+    let restart = if version >= 2 { from.option(restarts::take)? } else { None };
     from.end()?;
-    Ok(Doing { what, record, open })
+    Ok(Doing { what, record, open, restart })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::availability::{self, Context};
+use application::keeper::Restart;
 use application::macros::Macros;
 use application::{Availability, Installed, Part, Survey, SurveyError};
 use machine::account;
@@ -21,6 +22,7 @@ use super::digests::KnownDigests;
 use super::place::Place;
 use super::records::{self, Record, RecordError};
 use super::recover::RecoverError;
+use super::restarts::{self, Restarts};
 use super::set;
 
 /// Of prior contents that are kept for undoing, unless it is told otherwise.
@@ -35,6 +37,9 @@ pub struct Driver {
     pub(super) records: Vec<Record>,
     pub(super) runtime: Handle,
     pub(super) kept_bytes_max: u64,
+    /// Whoever carries steps out restarts the machine where they need it.
+    pub(super) restarts_by_itself: bool,
+    restarts: Restarts,
     lock: Option<File>,
 }
 
@@ -66,7 +71,17 @@ impl Driver {
     pub fn look(place: Place, runtime: Handle) -> Result<Self, OpenError> {
         let records = records::read_all(&place.records())?;
         let digests = Arc::new(KnownDigests::load(&place.digests()));
-        Ok(Self { place, digests, records, runtime, kept_bytes_max: KEPT_BYTES_MAX, lock: None })
+        let restarts = restarts::read(&place.restarts(), place.boot());
+        Ok(Self {
+            place,
+            digests,
+            records,
+            runtime,
+            kept_bytes_max: KEPT_BYTES_MAX,
+            restarts_by_itself: false,
+            restarts,
+            lock: None,
+        })
     }
 
     /// To change something: keeps others out, and puts right what was cut off earlier, which is
@@ -95,6 +110,24 @@ impl Driver {
 
     pub fn record(&self, id: ApplicationId, part: &Part) -> Option<&Record> {
         self.records.iter().find(|record| record.installed.is_of(id, part))
+    }
+
+    /// Which applications need a restart of the machine.
+    pub fn restarts(&self) -> &Restarts {
+        &self.restarts
+    }
+
+    /// From now on, where a step needs a restart, the caller will see to it as the application
+    /// wishes; otherwise people do.
+    pub fn restart_by_itself(&mut self) {
+        self.restarts_by_itself = true;
+    }
+
+    /// Keeps that a restart is needed; what an application needed before, it needs still.
+    pub(super) fn note_restart(&mut self, id: ApplicationId, restart: Restart) -> io::Result<()> {
+        let known = self.restarts.entry(id).or_insert(restart);
+        *known = restart.max(*known);
+        restarts::write(&self.place.restarts(), self.place.boot(), &self.restarts)
     }
 
     /// Something was cut off and waits for [`Driver::recover`].

@@ -7,6 +7,7 @@
 //! change/         the transaction under way
 //! kept/           what applications replaced, by its hash
 //! digests         hashes of files that have not changed
+//! restarts        which applications need a restart of the machine
 //! ```
 
 use std::io;
@@ -19,6 +20,8 @@ use crate::state::StateFolder;
 pub struct Place {
     folder: PathBuf,
     root: Option<PathBuf>,
+    /// By which this start of the machine is known; empty where that cannot be known.
+    boot: String,
 }
 
 impl Place {
@@ -31,12 +34,12 @@ impl Place {
             (None, Some(root)) => below(root)?,
             (None, None) => own(),
         };
-        Ok(Self { folder, root })
+        Ok(Self { folder, root, boot: machine::boot_id().unwrap_or_default() })
     }
 
     /// Of the machine that an agent acts on, with the agent's own state.
-    pub fn of_agent(state: &StateFolder, root: Option<&Path>) -> Self {
-        Self { folder: state.file("applications"), root: root.map(Path::to_owned) }
+    pub fn of_agent(state: &StateFolder, root: Option<&Path>, boot: String) -> Self {
+        Self { folder: state.file("applications"), root: root.map(Path::to_owned), boot }
     }
 
     pub fn root(&self) -> Option<&Path> {
@@ -65,6 +68,14 @@ impl Place {
 
     pub(super) fn kept(&self) -> PathBuf {
         self.folder.join("kept")
+    }
+
+    pub(super) fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    pub(super) fn restarts(&self) -> PathBuf {
+        self.folder.join("restarts")
     }
 
     pub(super) fn digests(&self) -> PathBuf {

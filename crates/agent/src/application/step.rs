@@ -158,8 +158,13 @@ impl StepError {
 impl Step {
     /// Nothing on the machine will be touched, but perhaps the record.
     pub fn changes_nothing(&self) -> bool {
+        !self.is_a_change() && self.before.is_none() && self.after.is_none()
+    }
+
+    /// Something is not as it should be, whatever scripts do besides.
+    pub(super) fn is_a_change(&self) -> bool {
         let idle = self.packages.iter().all(PackageStep::is_in_place);
-        self.plan.changes.is_empty() && idle && self.before.is_none() && self.after.is_none()
+        !self.plan.changes.is_empty() || !idle
     }
 
     /// Something in it forbids that it is carried out.

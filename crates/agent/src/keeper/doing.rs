@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::Part;
-use application::keeper::{Ended, Held, Order};
+use application::keeper::{Ended, Order};
 use machine::power::{Descent, Power, PowerWish};
 use machine::{Answer, Question};
 use model::ApplicationId;
@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::hands::{Came, Hands, HandsError, unasked};
 use crate::application::{Answers, Document, Reason};
-use crate::clock::now;
 use crate::effect::sentence;
 
 /// How long whoever was asked is waited for.
@@ -28,8 +27,6 @@ pub(super) struct Doing {
     pub(super) power: Option<Arc<dyn Power>>,
     pub(super) document: Option<Arc<Document>>,
     pub(super) source: Option<PathBuf>,
-    /// It goes when it is wanted no longer.
-    pub(super) goes: bool,
     pub(super) asks: Asks,
 }
 
@@ -51,25 +48,22 @@ impl Doing {
             Order::Restart { .. } => self.restart().await,
             Order::Uninstall { application, part } => {
                 let (hands, id, part) = (self.hands, *application, part.clone());
-                let done = blocking(move || {
-                    hands.uninstall(id, &part, &CancellationToken::new()).map(drop)
-                });
+                let done = blocking(move || hands.uninstall(id, &part, &CancellationToken::new()));
                 match done.await {
+                    Ok(done) => Ended::Uninstalled { restart: done.restart },
                     // Whoever took it away by hand has done what was to be done.
-                    Ok(()) | Err(HandsError::NotHere) => Ended::Uninstalled,
+                    Err(HandsError::NotHere) => Ended::Uninstalled { restart: None },
                     Err(error) => Ended::Failed { why: error.in_words() },
                 }
             }
             Order::Verify { application, part, repair } => {
                 self.verify(*application, part.clone(), *repair).await
             }
-            Order::Distribute { application, part } => {
-                self.distribute(*application, part.clone()).await
-            }
+            Order::Distribute { part, .. } => self.distribute(part.clone()).await,
         }
     }
 
-    async fn distribute(self, application: ApplicationId, part: Part) -> Ended {
+    async fn distribute(self, part: Part) -> Ended {
         let Some((document, source)) = self.document.clone().zip(self.source.clone()) else {
             return Ended::Failed { why: "its files are not here".to_owned() };
         };
@@ -89,23 +83,13 @@ impl Doing {
             Ok(answers) => answers,
             Err(error) => return Ended::Failed { why: error.in_words() },
         };
-        let (hands, of) = (self.hands, part.clone());
+        let hands = self.hands;
         let done = blocking(move || {
             let cancel = CancellationToken::new();
-            hands.distribute(&document, &source, &of, (Reason::Asked, &answers), &cancel)
+            hands.distribute(&document, &source, &part, (Reason::Asked, &answers), &cancel)
         });
         match done.await {
-            Ok(Came::InPlace { version, restart, ask, .. }) => {
-                let held = Held {
-                    application,
-                    part,
-                    version,
-                    verified_at: now(),
-                    drift: 0,
-                    uninstall_when_unassociated: self.goes,
-                };
-                Ended::InPlace { held, restart, ask }
-            }
+            Ok(Came::InPlace { version, restart, .. }) => Ended::InPlace { version, restart },
             Ok(Came::Unavailable(why)) => Ended::Unavailable { why },
             Err(error) => Ended::Failed { why: error.in_words() },
         }
@@ -144,7 +128,8 @@ impl Doing {
                     tracing::info!("{application}: {line} ({what})");
                 }
                 let remaining = if found.remains { found.differs.len() } else { 0 };
-                Ended::Verified { drift: u32::try_from(remaining).unwrap_or(u32::MAX) }
+                let drift = u32::try_from(remaining).unwrap_or(u32::MAX);
+                Ended::Verified { drift, restart: found.restart }
             }
             Err(error) => Ended::Failed { why: error.in_words() },
         }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use application::{Application, Outcome, Part, Question, Reboot};
+use application::keeper::Restart;
+use application::{Application, Outcome, Part, Question};
 use machine::survey::FolderSource;
 use model::ApplicationId;
 use tokio::runtime::Handle;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::{
     Answers, Considered, Document, Done, Driver, Event, Failure, Offered, OpenError, Order,
-    PackageStep, Place, Reason, RecoverError, SetError, Step, StepError, in_order,
+    PackageStep, Place, Reason, RecoverError, Restarts, SetError, Step, StepError, in_order,
 };
 use crate::effect::sentence;
 
@@ -22,6 +23,8 @@ use crate::effect::sentence;
 #[derive(Clone)]
 pub(crate) struct Hands {
     shared: Arc<Shared>,
+    /// Who uses them sees to the restarts that come of it.
+    restarts_by_itself: bool,
 }
 
 struct Shared {
@@ -49,7 +52,7 @@ pub(crate) struct OnRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Came {
     /// To the version that is here now.
-    InPlace { version: u16, is_changed: bool, restart: bool, ask: bool },
+    InPlace { version: u16, is_changed: bool, restart: Option<Restart> },
     /// The rules that do not hold, in words.
     Unavailable(String),
 }
@@ -61,7 +64,7 @@ pub(crate) struct Found {
     pub differs: Vec<String>,
     /// Of these, nothing was put right.
     pub remains: bool,
-    pub restart: bool,
+    pub restart: Option<Restart>,
 }
 
 /// Why an order came to nothing.
@@ -94,7 +97,13 @@ fn whole(failure: &Failure) -> String {
 
 impl Hands {
     pub(crate) fn new(place: Place, runtime: Handle) -> Self {
-        Self { shared: Arc::new(Shared { place, runtime, busy: Mutex::default() }) }
+        let shared = Arc::new(Shared { place, runtime, busy: Mutex::default() });
+        Self { shared, restarts_by_itself: false }
+    }
+
+    /// The same hands, of one who restarts the machine where that is needed.
+    pub(super) fn restarting(self) -> Self {
+        Self { restarts_by_itself: true, ..self }
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -113,6 +122,9 @@ impl Hands {
     /// With what was cut off earlier put right.
     fn open(&self) -> Result<Driver, HandsError> {
         let mut driver = Driver::open(self.shared.place.clone(), self.shared.runtime.clone())?;
+        if self.restarts_by_itself {
+            driver.restart_by_itself();
+        }
         if let Some(recovered) = driver.recover(&mut note)? {
             let what = if recovered.is_done { "brought to its end" } else { "undone" };
             tracing::warn!("{}: what was cut off was {what}", recovered.application);
@@ -120,8 +132,8 @@ impl Hands {
         Ok(driver)
     }
 
-    /// Puts right what was cut off, and tells what is here.
-    pub(crate) fn on_record(&self) -> Result<Vec<OnRecord>, HandsError> {
+    /// Puts right what was cut off, and tells what is here and what needs a restart.
+    pub(crate) fn on_record(&self) -> Result<(Vec<OnRecord>, Restarts), HandsError> {
         let _alone = self.alone();
         let mut driver = self.look()?;
         if driver.is_cut_off() {
@@ -133,7 +145,8 @@ impl Hands {
             name: record.installed.name.clone(),
             version: record.installed.version,
         };
-        Ok(driver.records().iter().map(record).collect())
+        let records = driver.records().iter().map(record).collect();
+        Ok((records, driver.restarts().clone()))
     }
 
     pub(crate) fn distribute(
@@ -153,13 +166,11 @@ impl Hands {
             Considered::Step(step) => {
                 let is_changed = !step.changes_nothing();
                 let done = carry_out(&mut driver, &step, &source, cancel)?;
-                let restart = restarts(&step, &done);
-                let (version, ask) = (document.application.version, step.prompt_reboot);
-                Ok(Came::InPlace { version, is_changed, restart, ask })
+                let version = document.application.version;
+                Ok(Came::InPlace { version, is_changed, restart: done.restart })
             }
             Considered::LeftAlone { installed } => {
-                let (restart, ask) = (false, false);
-                Ok(Came::InPlace { version: installed, is_changed: false, restart, ask })
+                Ok(Came::InPlace { version: installed, is_changed: false, restart: None })
             }
             Considered::Unavailable { why } => Ok(Came::Unavailable(why.join("; "))),
             Considered::Gone => Err(HandsError::NotHere),
@@ -239,10 +250,10 @@ impl Hands {
             return Ok(Found::default());
         }
         if !repair {
-            return Ok(Found { differs, remains: true, restart: false });
+            return Ok(Found { differs, remains: true, restart: None });
         }
         let done = carry_out(&mut driver, &step, &source, cancel)?;
-        Ok(Found { differs, remains: false, restart: restarts(&step, &done) })
+        Ok(Found { differs, remains: false, restart: done.restart })
     }
 
     pub(crate) fn uninstall(
@@ -250,7 +261,7 @@ impl Hands {
         application: ApplicationId,
         part: &Part,
         cancel: &CancellationToken,
-    ) -> Result<Vec<String>, HandsError> {
+    ) -> Result<Done, HandsError> {
         let _alone = self.alone();
         let mut driver = self.open()?;
         let record = driver.record(application, part).cloned().ok_or(HandsError::NotHere)?;
@@ -258,7 +269,7 @@ impl Hands {
         let source = record.source.clone().map_or_else(PathBuf::new, PathBuf::from);
         let source = FolderSource::new(&source, &*digests);
         let step = driver.uninstall(&record, false)?;
-        Ok(carry_out(&mut driver, &step, &source, cancel)?.left)
+        carry_out(&mut driver, &step, &source, cancel)
     }
 
     /// What distributing would do, item by item; nothing is changed.
@@ -325,14 +336,6 @@ pub(crate) fn differing(step: &Step) -> Vec<String> {
     });
     let packages = step.packages.iter().filter(|package| !package.is_in_place());
     items.chain(packages.map(PackageStep::to_string)).collect()
-}
-
-fn restarts(step: &Step, done: &Done) -> bool {
-    match step.reboot {
-        Reboot::Never => false,
-        Reboot::IfNeeded => !done.reboot.is_empty(),
-        Reboot::Always => !step.changes_nothing(),
-    }
 }
 
 /// What a step says goes to the log of the agent.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use application::Part;
-use application::keeper::ASK_AGAIN;
+use application::keeper::{ASK_AGAIN, Keeper};
 use model::{ApplicationId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +22,15 @@ pub(crate) struct Notes {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
-    /// Applications that go when they are wanted no longer, by id.
+    /// Parts that go when they are wanted no longer, by id, a blank, and the user.
     #[serde(default)]
     goes: BTreeSet<String>,
     /// By id, a blank, and the user.
     #[serde(default)]
     looked: BTreeMap<String, Looked>,
+    /// Until when nobody is asked for a restart.
+    #[serde(default)]
+    restart_put_off: Option<i64>,
     /// What users let be installed, as `id version`.
     #[serde(default)]
     agreed: BTreeSet<String>,
@@ -36,7 +39,7 @@ struct Kept {
     declined: BTreeMap<String, i64>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Looked {
     at_ms: i64,
     pub(crate) drift: u32,
@@ -90,8 +93,14 @@ impl Notes {
         self.kept.looked.get(&key(id, part)).copied()
     }
 
-    pub(crate) fn goes(&self, id: ApplicationId) -> bool {
-        self.kept.goes.contains(&id.to_string())
+    pub(crate) fn goes(&self, id: ApplicationId, part: &Part) -> bool {
+        self.kept.goes.contains(&key(id, part))
+    }
+
+    /// Never longer than it was put off for, whatever becomes of the clock.
+    pub(crate) fn restart_put_off(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.kept.restart_put_off.map(Timestamp::from_millis)?;
+        (now < until && until <= now + ASK_AGAIN).then_some(until)
     }
 
     /// What was said when it was asked for, as far as that still counts.
@@ -118,30 +127,21 @@ impl Notes {
         self.write();
     }
 
-    pub(crate) fn note_looked(
-        &mut self,
-        id: ApplicationId,
-        part: &Part,
-        at: Timestamp,
-        drift: u32,
-    ) {
-        let at_ms = at.as_millis();
-        self.kept.looked.insert(key(id, part), Looked { at_ms, drift });
-        self.write();
-    }
-
-    /// Whether an application that is wanted now goes when it is wanted no longer.
-    pub(crate) fn note_goes(&mut self, id: ApplicationId, goes: bool) {
-        let id = id.to_string();
-        let is_new = if goes { self.kept.goes.insert(id) } else { self.kept.goes.remove(&id) };
-        if is_new {
+    /// When what is here was looked at, what goes when it is wanted no longer, and until when a
+    /// restart is put off.
+    pub(crate) fn note(&mut self, engine: &Keeper) {
+        let goes: BTreeSet<String> = engine.going().map(|(id, part)| key(id, part)).collect();
+        let looked = engine.held().map(|held| {
+            let seen = Looked { at_ms: held.verified_at.as_millis(), drift: held.drift };
+            (key(held.application, &held.part), seen)
+        });
+        let looked: BTreeMap<String, Looked> = looked.collect();
+        let put_off = engine.restart_put_off().map(Timestamp::as_millis);
+        let Kept { goes: known, looked: seen, restart_put_off, .. } = &mut self.kept;
+        if (&goes, &looked, put_off) != (&*known, &*seen, *restart_put_off) {
+            (*known, *seen, *restart_put_off) = (goes, looked, put_off);
             self.write();
         }
-    }
-
-    pub(crate) fn forget(&mut self, id: ApplicationId, part: &Part) {
-        self.kept.looked.remove(&key(id, part));
-        self.write();
     }
 
     /// What cannot be kept is learned anew after a restart.
@@ -157,6 +157,10 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
+    use application::keeper::{Held, Known, Restart};
+    use jiff::tz::TimeZone;
+    use model::ComputerId;
+
     use super::*;
 
     #[test]
@@ -165,25 +169,41 @@ mod tests {
         let folder = StateFolder::at(temporary.path());
         let (id, user) = (ApplicationId::from_bytes([1; 16]), Part::User("ada".into()));
         let mut notes = Notes::open(&folder);
-        notes.note_goes(id, true);
+        let held = |part: Part, at_ms, drift| Held {
+            application: id,
+            uninstall_when_unassociated: part != Part::Machine,
+            part,
+            version: 1,
+            verified_at: Timestamp::from_millis(at_ms),
+            drift,
+        };
         let at = Timestamp::from_millis(1_000);
         notes.note_said(id, 3, Said::No, at);
         notes.note_said(id, 4, Said::Yes, at);
-        notes.note_looked(id, &user, Timestamp::from_millis(7), 2);
-        notes.note_looked(id, &Part::Machine, Timestamp::from_millis(8), 0);
-        notes.forget(id, &Part::Machine);
+        let (of_user, of_machine) = (held(user.clone(), 7, 2), held(Part::Machine, 8, 0));
+        let engine = |held: &[&Held], restart_put_off| {
+            let held = held.iter().map(|held| (*held).clone()).collect();
+            let restarts = [(id, Restart::Awaited)].into();
+            let known = Known { held, restarts, restart_put_off, ..Known::default() };
+            Keeper::open(ComputerId::from_bytes([9; 16]), TimeZone::UTC, known)
+        };
+        notes.note(&engine(&[&of_user, &of_machine], Some(at + ASK_AGAIN)));
         let mut notes = Notes::open(&folder);
         let looked = notes.looked(id, &user).unwrap();
         assert_eq!((looked.at(), looked.drift), (Timestamp::from_millis(7), 2));
-        assert!(notes.looked(id, &Part::Machine).is_none());
-        assert!(notes.goes(id));
+        assert_eq!(notes.looked(id, &Part::Machine).unwrap().drift, 0);
+        assert!(notes.goes(id, &user) && !notes.goes(id, &Part::Machine));
+        assert_eq!(notes.restart_put_off(at), Some(at + ASK_AGAIN));
+        assert_eq!(notes.restart_put_off(at + ASK_AGAIN), None, "that is over");
+        assert_eq!(notes.restart_put_off(Timestamp::EPOCH), None, "the clock went back");
         let said = [(3, at), (3, at + ASK_AGAIN), (4, at + ASK_AGAIN), (5, at)];
         let said = said.map(|(version, now)| notes.said(id, version, now));
         assert_eq!(said, [Said::No, Said::Nothing, Said::Yes, Said::Nothing]);
         notes.note_said(id, 3, Said::Yes, at);
         assert_eq!(notes.said(id, 3, at), Said::Yes);
-        notes.note_goes(id, false);
-        assert!(!Notes::open(&folder).goes(id));
+        notes.note(&engine(&[&of_machine], None));
+        let notes = Notes::open(&folder);
+        assert!(!notes.goes(id, &user) && notes.looked(id, &user).is_none());
     }
 
     #[test]
@@ -191,6 +211,6 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         std::fs::write(temporary.path().join(FILE), b"{broken").unwrap();
         let notes = Notes::open(&StateFolder::at(temporary.path()));
-        assert!(!notes.goes(ApplicationId::from_bytes([1; 16])));
+        assert!(!notes.goes(ApplicationId::from_bytes([1; 16]), &Part::Machine));
     }
 }

@@ -1,7 +1,5 @@
 //! From the signed set and the documents in stock to what the engine goes by.
 
-use std::collections::BTreeSet;
-
 use application::keeper::{Needs, Users, VerifyPolicy, Wish};
 use application::{Application, FileItem, Items, PreInstall, ShortcutItem};
 use model::ApplicationId;
@@ -25,19 +23,24 @@ pub(super) fn wish(wanted: &WantedApplication, document: &Application) -> Wish {
         always: is_each_time(document),
         needs: needs.collect(),
         verify: wanted.verify_every.map(|every| VerifyPolicy { every, repair: wanted.repair }),
+        uninstall: wanted.uninstall,
+        is_ready: true,
     }
 }
 
-/// While the files of a version are still on their way, what is here is left as it is.
-pub(super) fn stay(wanted: &WantedApplication, installed: u16) -> Wish {
+/// While the files of a version are still on their way, what is here is left as it is, and does for
+/// others that need it.
+pub(super) fn unready(wanted: &WantedApplication, installed: Option<u16>) -> Wish {
     Wish {
         application: wanted.application,
-        version: installed,
+        version: installed.unwrap_or(wanted.version),
         pre_install: PreInstall::No,
-        users: Users::Named(BTreeSet::new()),
+        users: users(wanted),
         always: false,
         needs: Vec::new(),
         verify: None,
+        uninstall: wanted.uninstall,
+        is_ready: false,
     }
 }
 

@@ -39,7 +39,7 @@ enum Act {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
-    Well { restart: bool, ask: bool },
+    Well(Option<Restart>),
     Drifting(u32),
     Failing,
     Unavailable,
@@ -76,8 +76,9 @@ fn pre_install() -> impl Strategy<Value = PreInstall> {
 fn wish(n: u8) -> impl Strategy<Value = Wish> {
     let needs = prop::collection::vec((0..APPLICATIONS, any::<bool>()), 0..3);
     let verify = prop::option::of((1_u64..50, any::<bool>()));
-    (1_u16..4, pre_install(), users(), any::<bool>(), needs, verify).prop_map(
-        move |(version, pre_install, users, always, needs, verify)| {
+    let switches = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.9));
+    (1_u16..4, pre_install(), users(), switches, needs, verify).prop_map(
+        move |(version, pre_install, users, (always, uninstall, is_ready), needs, verify)| {
             // Larger ids need smaller ones: no circles.
             let needs =
                 needs.into_iter().filter(|(needed, _)| *needed < n).map(|(needed, goes)| Needs {
@@ -88,8 +89,17 @@ fn wish(n: u8) -> impl Strategy<Value = Wish> {
                 every: Span::from_secs(hours * HOUR as u64),
                 repair,
             });
-            let (application, needs) = (id(n), needs.collect());
-            Wish { application, version, pre_install, users, always, needs, verify }
+            Wish {
+                application: id(n),
+                version,
+                pre_install,
+                users,
+                always,
+                needs: needs.collect(),
+                verify,
+                uninstall,
+                is_ready,
+            }
         },
     )
 }
@@ -119,9 +129,13 @@ fn held() -> impl Strategy<Value = Vec<Held>> {
     prop::collection::vec(one, 0..6)
 }
 
+fn restart() -> impl Strategy<Value = Restart> {
+    prop_oneof![Just(Restart::Awaited), any::<bool>().prop_map(|ask| Restart::Due { ask })]
+}
+
 fn how() -> impl Strategy<Value = How> {
     prop_oneof![
-        3 => (any::<bool>(), any::<bool>()).prop_map(|(restart, ask)| How::Well { restart, ask }),
+        3 => prop::option::of(restart()).prop_map(How::Well),
         1 => (0_u32..3).prop_map(How::Drifting),
         2 => Just(How::Failing),
         1 => Just(How::Unavailable),
@@ -144,9 +158,11 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn opened() -> impl Strategy<Value = Keeper> {
     let users = prop::sample::subsequence(USERS.to_vec(), 0..=USERS.len());
-    (held(), users).prop_map(|(held, users)| {
+    let restarts = prop::collection::btree_map((0..APPLICATIONS).prop_map(id), restart(), 0..2);
+    (held(), users, restarts).prop_map(|(held, users, restarts)| {
         let users = users.into_iter().map(str::to_owned).collect();
-        Keeper::open(ComputerId::from_bytes([9; 16]), TimeZone::UTC, held, users)
+        let known = Known { held, users, restarts, restart_put_off: None };
+        Keeper::open(ComputerId::from_bytes([9; 16]), TimeZone::UTC, known)
     })
 }
 
@@ -238,25 +254,16 @@ impl Scene {
             (How::Unavailable, Order::Distribute { .. }) => {
                 Ended::Unavailable { why: "no luck".into() }
             }
-            (How::Drifting(drift), Order::Verify { .. }) => Ended::Verified { drift },
-            (_, Order::Verify { .. }) => Ended::Verified { drift: 0 },
-            (_, Order::Uninstall { .. }) => Ended::Uninstalled,
+            (How::Drifting(drift), Order::Verify { .. }) => {
+                Ended::Verified { drift, restart: None }
+            }
+            (_, Order::Verify { .. }) => Ended::Verified { drift: 0, restart: None },
+            (_, Order::Uninstall { .. }) => Ended::Uninstalled { restart: None },
             (_, Order::Restart { .. }) => Ended::Restarting,
-            (how, Order::Distribute { application, part }) => {
+            (how, Order::Distribute { application, .. }) => {
                 let version = self.keeper.wish(*application).map_or(1, |wish| wish.version);
-                let (restart, ask) = match how {
-                    How::Well { restart, ask } => (restart, ask),
-                    _ => (false, false),
-                };
-                let held = Held {
-                    application: *application,
-                    part: part.clone(),
-                    version,
-                    verified_at: self.now,
-                    drift: 0,
-                    uninstall_when_unassociated: true,
-                };
-                Ended::InPlace { held, restart, ask }
+                let restart = if let How::Well(restart) = how { restart } else { None };
+                Ended::InPlace { version, restart }
             }
         }
     }
@@ -282,7 +289,7 @@ impl Scene {
         for _ in 0..STEPS_MAX {
             self.act(Act::Order);
             if self.order.is_some() {
-                self.act(Act::End(How::Well { restart: false, ask: false }));
+                self.act(Act::End(How::Well(None)));
                 continue;
             }
             match self.keeper.poll_timeout(self.now) {
@@ -297,12 +304,7 @@ impl Scene {
 }
 
 fn place(order: &Order) -> Option<Place> {
-    match order {
-        Order::Distribute { application, part }
-        | Order::Verify { application, part, .. }
-        | Order::Uninstall { application, part } => Some((*application, part.clone())),
-        Order::Restart { .. } => None,
-    }
+    order.place().map(|(id, part)| (id, part.clone()))
 }
 
 /// Whether the machine's part comes by itself: ahead, or because somebody is there who may use it;
@@ -311,7 +313,7 @@ fn comes(keeper: &Keeper, wish: &Wish) -> bool {
     let used = keeper.users.iter().any(|user| wish.users.include(user));
     let is_ahead = wish.pre_install == PreInstall::AsSoonAsAssociated;
     let needed = wish.needs.iter().filter_map(|need| keeper.wish(need.application));
-    (used || is_ahead) && needed.into_iter().all(|needed| comes(keeper, needed))
+    wish.is_ready && (used || is_ahead) && needed.into_iter().all(|needed| comes(keeper, needed))
 }
 
 proptest! {
@@ -350,14 +352,40 @@ proptest! {
                 prop_assert!(is_in_place(wish, Part::User(user.clone())), "{wish:#?} {scene:#?}");
             }
         }
-        let is_gone = |(id, part): &Place| {
-            keeper.wish(*id).is_none()
-                && matches!(part, Part::User(user) if keeper.users.contains(user))
+        let is_wanted =
+            |(id, part): &Place| keeper.wish(*id).is_some_and(|wish| wish.is_of(part));
+        let is_reached = |part: &Part| match part {
+            Part::Machine => true,
+            Part::User(user) => keeper.users.contains(user),
         };
-        let left = keeper.held.iter().filter(|(place, _)| is_gone(place));
-        prop_assert!(left.into_iter().all(|(_, held)| !held.uninstall_when_unassociated));
-        let left = keeper.held.values().filter(|held| keeper.wish(held.application).is_none());
-        let mut left = left.filter(|held| held.part == Part::Machine);
-        prop_assert!(left.all(|held| !held.uninstall_when_unassociated), "{scene:#?}");
+        for (place, held) in &keeper.held {
+            let stays = is_wanted(place) || !is_reached(&place.1);
+            prop_assert!(stays || !held.uninstall_when_unassociated, "{place:?} in {scene:#?}");
+        }
+    }
+
+    /// The one thing a part is asked about when it is wanted no longer is what its last wish said.
+    #[test]
+    fn what_goes_is_what_the_last_set_said_that_it_was_in(
+        keeper in opened(),
+        acts in prop::collection::vec(act(), 0..60),
+    ) {
+        let mut scene = Scene::new(keeper);
+        let said = scene.keeper.held.iter();
+        let mut said: BTreeMap<Place, bool> =
+            said.map(|(place, held)| (place.clone(), held.uninstall_when_unassociated)).collect();
+        for act in acts {
+            if let Act::Want(wishes) = &act {
+                for wish in wishes {
+                    let users = USERS.iter().map(|user| Part::User((*user).to_owned()));
+                    let parts = users.chain([Part::Machine]).filter(|part| wish.is_of(part));
+                    said.extend(parts.map(|part| ((wish.application, part), wish.uninstall)));
+                }
+            }
+            scene.act(act);
+            for (place, held) in &scene.keeper.held {
+                prop_assert_eq!(Some(&held.uninstall_when_unassociated), said.get(place));
+            }
+        }
     }
 }

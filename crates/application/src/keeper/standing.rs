@@ -20,20 +20,30 @@ pub struct Held {
     pub uninstall_when_unassociated: bool,
 }
 
+/// A restart of the machine without which not all is in place (AP-11); of two the larger one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Restart {
+    /// When somebody restarts it: the application says that the agent never does.
+    Awaited,
+    /// The agent restarts it; where `ask` says so, those who are logged on are asked before.
+    Due { ask: bool },
+}
+
 /// How an order ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// `ask`: before a restart, those who are logged on are asked.
     InPlace {
-        held: Held,
-        restart: bool,
-        ask: bool,
+        version: u16,
+        restart: Option<Restart>,
     },
     /// Items that differ still.
     Verified {
         drift: u32,
+        restart: Option<Restart>,
     },
-    Uninstalled,
+    Uninstalled {
+        restart: Option<Restart>,
+    },
     /// The machine is about to go down.
     Restarting,
     /// The rules that do not hold, in words.
@@ -79,6 +89,7 @@ pub enum Why {
     FirstUse,
     LogOn,
     MachinePart,
+    Files,
     Dependency(ApplicationId),
     NextVerify,
     Unavailable(String),
@@ -110,6 +121,7 @@ impl fmt::Display for Why {
             }
             Self::LogOn => f.write_str("the log-on of this user"),
             Self::MachinePart => f.write_str("the machine's part"),
+            Self::Files => f.write_str("its files, or those of what it needs"),
             Self::Dependency(id) => write!(f, "the application {id}, which it needs"),
             Self::NextVerify => f.write_str("the next look whether all is in place"),
             Self::Unavailable(why) => write!(f, "a machine that fits: {why}"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{ApplicationId, Span};
 
-use crate::PreInstall;
+use crate::{Part, PreInstall};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
@@ -18,6 +18,20 @@ pub struct Wish {
     /// Those of the set that come first.
     pub needs: Vec<Needs>,
     pub verify: Option<VerifyPolicy>,
+    /// It goes when it is wanted no longer; a user's part when it is not wanted for that user.
+    pub uninstall: bool,
+    /// Its files are here. While they are not, what is here stays as it is, apart from what goes.
+    pub is_ready: bool,
+}
+
+impl Wish {
+    /// Whether this part is wanted.
+    pub fn is_of(&self, part: &Part) -> bool {
+        match part {
+            Part::Machine => true,
+            Part::User(user) => self.users.include(user),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
