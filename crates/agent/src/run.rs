@@ -1,7 +1,7 @@
 //! Running an enrolled agent until it is told to stop.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use machine::power::{Power, system_power};
@@ -81,8 +81,7 @@ pub async fn run(
     let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
     let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
-    let boot = power.as_ref().map_or_else(machine::boot_id, |power| power.boot_id());
-    let place = Place::of_agent(&folder, root.as_deref(), boot.unwrap_or_default());
+    let place = place(&folder, root.as_deref(), power.as_deref());
     recover_applications(place.clone()).await;
     let config = options.config;
     config.check()?;
@@ -142,6 +141,12 @@ pub async fn run(
     logs.unlinked();
     tracing::info!("stopped");
     Ok(ending)
+}
+
+/// Where records of applications lie, of this start of the machine.
+fn place(folder: &StateFolder, root: Option<&Path>, power: Option<&dyn Power>) -> Place {
+    let boot = power.map_or_else(machine::boot_id, Power::boot_id);
+    Place::of_agent(folder, root, boot.unwrap_or_default())
 }
 
 /// Tells the network of this machine, and hears who else is in it; ends when either does.

@@ -3,9 +3,9 @@
 //! Owns the order of things: one application at a time, dependencies first, the machine's part
 //! ahead of its users' parts. Pure: what is wanted, what is on record, who is logged on and what
 //! became of an order come in as [`Input`]; what shall be done goes out as [`Order`]. Nothing here
-//! needs a journal of its own: opened with what the agent keeps ([`Known`]), it goes on where it was.
-//! Only the counts of failures are forgotten, so a restart tries again at once. A clock that was
-//! ahead and is put right holds nothing up: nobody waits longer than was meant.
+//! needs a journal of its own: opened with what the agent keeps ([`Known`]), it goes on where it
+//! was. Only the counts of failures are forgotten, so a restart tries again at once. A clock that
+//! was ahead and is put right holds nothing up: nobody waits longer than was meant.
 
 mod places;
 mod standing;
@@ -468,7 +468,7 @@ impl Keeper {
         }
     }
 
-    /// A machine that restarts takes the agent with it; where it does not, the restart is due still.
+    /// A machine that restarts takes the agent with it; where it does not, it has to still.
     fn end_restart(&mut self, ended: &Ended, now: Timestamp) {
         let again = if *ended == Ended::Declined { ASK_AGAIN } else { LOOK_AGAIN };
         self.restart_put_off = Some(now + again);

@@ -1,10 +1,11 @@
-//! Applications that a pretended fleet is to have: associated, signed, kept, and everything that can
-//! go wrong between.
+//! Applications that a pretended fleet is to have: associated, signed, kept, and everything that
+//! can go wrong between.
 //!
 //! The deciding loop of the real agent, [`application::keeper::Keeper`], and the real statements of
-//! [`trust::Wanted`] are played; what surrounds them is pretended: people who publish and associate,
-//! the server's database, links, disks, users, clocks, and how distributions end. That a distribution
-//! is done whole or not at all is taken for granted here; the tests of `machine` show it.
+//! [`trust::Wanted`] are played; what surrounds them is pretended: people who publish and
+//! associate, the server's database, links, disks, users, clocks, and how distributions end. That a
+//! distribution is done whole or not at all is taken for granted here; the tests of `machine` show
+//! it.
 
 mod agent;
 mod catalogue;

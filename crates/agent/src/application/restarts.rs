@@ -18,8 +18,8 @@ const VERSION: u8 = 1;
 /// By application.
 pub type Restarts = BTreeMap<ApplicationId, Restart>;
 
-/// Those since the start of the machine that is known by `boot`; none where it is not known, so that
-/// a machine is not restarted again and again. A file that is damaged tells
+/// Those since the start of the machine that is known by `boot`; none where it is not known, so
+/// that no machine is restarted again and again. A file that is damaged tells
 /// nothing, which is said in the log.
 pub(super) fn read(path: &Path, boot: &str) -> Restarts {
     let read = std::fs::read(path).map(|bytes| decode(&bytes));

@@ -20,7 +20,7 @@ pub struct Held {
     pub uninstall_when_unassociated: bool,
 }
 
-/// A restart of the machine without which not all is in place (AP-11); of two the larger one counts.
+/// A restart of the machine without which not all is in place (AP-11); of two the larger counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Restart {
     /// When somebody restarts it: the application says that the agent never does.
