@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use format::parse_workflow;
+use format::{parse_application, parse_workflow};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("cases/all_kinds.yaml");
+const APPLICATION: &str = include_str!("applications/whole.yaml");
 const BROKEN: &str = include_str!("cases/f003_unquoted_template.yaml");
 const PIECES: [&str; 24] = [
     "{{", "}}", "{%", "%}", ": ", "- ", "\n", "\r", "\t", "'", "\"", "#", "&a", "*a", "!x",
@@ -13,7 +14,8 @@ const PIECES: [&str; 24] = [
 ];
 
 fn read(source: &str) {
-    for problem in parse_workflow(source).problems {
+    let problems = parse_workflow(source).problems;
+    for problem in problems.into_iter().chain(parse_application(source).problems) {
         assert!(problem.line > 0 && problem.column > 0);
         let text = problem.render("f.yaml");
         assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{text:?}");
@@ -46,9 +48,9 @@ proptest! {
     fn changed_files_are_read(
         changes in prop::collection::vec(
             (any::<prop::sample::Index>(), 0usize..12, prop::sample::select(&PIECES[..])), 1..6),
-        which in prop::bool::ANY,
+        file in prop::sample::select(&[EXAMPLE, BROKEN, APPLICATION][..]),
     ) {
-        let mut letters: Vec<char> = if which { EXAMPLE } else { BROKEN }.chars().collect();
+        let mut letters: Vec<char> = file.chars().collect();
         for (at, gone, piece) in changes {
             let at = at.index(letters.len());
             let end = (at + gone).min(letters.len());
@@ -129,4 +131,37 @@ fn hostile_templates_are_checked_quickly() {
             is_quick(statement, &command(&format!("\"{{% if a %}}{}\"", statement.repeat(count))));
         }
     }
+}
+
+#[test]
+fn hostile_applications_are_checked_quickly() {
+    const HEAD: &str = "application: a\nid: 01890a5d-ac96-774b-bcce-b302099a8057\ntarget: /opt/a\n";
+    let macros = |count: usize, value: &dyn Fn(usize) -> String| {
+        let all = (0..count).map(|n| format!("  M{n}: \"{}\"\n", value(n)));
+        format!("{HEAD}macros:\n{}", all.collect::<String>())
+    };
+    is_quick("a chain", &macros(30_000, &|n| format!("%M{}%", n + 1)));
+    is_quick("a circle", &macros(20_000, &|n| format!("%M{}%", (n + 1) % 20_000)));
+    is_quick("doubling", &macros(60, &|n| format!("%M{0}%%M{0}%", n + 1)));
+    is_quick("all of all", &macros(500, &|_| list(500, |n| format!("%M{n}%"))));
+    is_quick("unknown macros", &macros(8_000, &|n| format!("%*X{n}% %Y{n}%")));
+    for rule in ["{ not: ", "{ all: [ ", "{ any: [ "] {
+        for count in [20, 60, 100_000] {
+            is_quick(rule, &format!("{HEAD}availability: {}", rule.repeat(count)));
+        }
+    }
+    let depth: String = (0..400).map(|n| format!("{}not:\n", "  ".repeat(n + 1))).collect();
+    is_quick("depth", &format!("{HEAD}availability:\n{depth}"));
+    for (group, item) in [
+        ("files", "{ delete: /opt/x }"),
+        ("registry", "{ key: HKLM\\\\Software\\\\X, values: [ { name: a, text: b } ] }"),
+        ("shortcuts", "{ shortcut: X, target: /opt/x }"),
+        ("ini", "{ file: x.ini, sections: [ { section: s, values: [ { name: a, data: b } ] } ] }"),
+        ("text", "{ file: /x, changes: [ { append: \"%M%\" } ] }"),
+        ("dependencies", "{ application: 01890a5d-ac96-774b-bcce-b302099a8057 }"),
+    ] {
+        is_quick(group, &format!("{HEAD}{group}:\n{}", format!("  - {item}\n").repeat(4_000)));
+    }
+    let days = list(20_000, |n| format!("2026-11-{:02}", 1 + n % 30));
+    is_quick("days", &format!("{HEAD}pre_install: {{ days: [ {days} ] }}\n"));
 }

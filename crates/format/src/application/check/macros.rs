@@ -1,9 +1,9 @@
 //! Macros of which it can be told without a machine that they will stand for nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use application::macros::{Piece, pieces};
-use application::{Application, MacroValue};
+use application::{Application, MacroValue, Text};
 
 use crate::application::code;
 use crate::problem::{Place, Problems, shown};
@@ -56,6 +56,7 @@ pub(in crate::application) fn check(
     texts: &[(String, Place)],
     problems: &mut Problems<'_>,
 ) {
+    let own = Own::of(application);
     let mut told = BTreeSet::new();
     for (text, place) in texts {
         for piece in pieces(text) {
@@ -63,7 +64,7 @@ pub(in crate::application) fn check(
             let what = if let Some(folder) = name.strip_prefix('*') {
                 unknown_folder(folder)
             } else {
-                unknown(application, has_target, name)
+                own.unknown(has_target, name)
             };
             if let Some((what, hint)) = what.filter(|_| told.insert((name.to_lowercase(), *place)))
             {
@@ -86,45 +87,71 @@ fn unknown_folder(name: &str) -> Option<(String, String)> {
     Some((what, hint))
 }
 
-/// Others may be known to the machine.
-fn unknown(application: &Application, has_target: bool, name: &str) -> Option<(String, String)> {
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
-    if !has_target
-        && own(application, name).is_none()
-        && (is("TARGET_PATH") || is("DIRECTORY_TARGET_PATH"))
-    {
-        let what = format!("`%{name}%` stands for nothing: the application has no `target`");
-        return Some((what, "write `target:` with the folder it goes to".to_owned()));
-    }
-    if holds(application, name, name, &mut BTreeSet::new()) {
-        let what = format!("the macro `%{name}%` holds itself");
-        return Some((what, "take it out of its own value".to_owned()));
-    }
-    None
+/// The application's own macros and its target, by their names in small letters.
+struct Own {
+    known: BTreeSet<String>,
+    /// Those that are in their own value, however deep.
+    circular: BTreeSet<String>,
 }
 
-fn own<'a>(application: &'a Application, name: &str) -> Option<&'a str> {
-    if name.eq_ignore_ascii_case("TARGET_PATH")
-        && let Some(target) = &application.target
-    {
-        return Some(target.as_str());
-    }
-    let found = application.macros.iter().find(|own| own.name.eq_ignore_ascii_case(name))?;
-    match &found.value {
-        MacroValue::Text(text) | MacroValue::Prompted { default: text, .. } => Some(text.as_str()),
-    }
-}
-
-/// Whether what `outer` stands for has `name` in it, however deep.
-fn holds(application: &Application, outer: &str, name: &str, seen: &mut BTreeSet<String>) -> bool {
-    let Some(text) = own(application, outer) else { return false };
-    if !seen.insert(outer.to_lowercase()) {
-        return false;
-    }
-    pieces(text).any(|piece| match piece {
-        Piece::Macro(inner) => {
-            inner.eq_ignore_ascii_case(name) || holds(application, inner, name, seen)
+impl Own {
+    fn of(application: &Application) -> Self {
+        let mut values: BTreeMap<String, &Text> = BTreeMap::new();
+        for own in application.macros.iter().rev() {
+            let (MacroValue::Text(text) | MacroValue::Prompted { default: text, .. }) = &own.value;
+            values.insert(own.name.to_lowercase(), text);
         }
-        Piece::Plain(_) => false,
-    })
+        values.extend(application.target.as_ref().map(|text| ("target_path".to_owned(), text)));
+        let numbers: BTreeMap<&str, usize> =
+            values.keys().enumerate().map(|(number, name)| (name.as_str(), number)).collect();
+        let mut inner: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); values.len()];
+        let mut outer = inner.clone();
+        for (number, text) in values.values().enumerate() {
+            for piece in pieces(text.as_str()) {
+                let Piece::Macro(name) = piece else { continue };
+                if let Some(held) = numbers.get(name.to_lowercase().as_str()) {
+                    inner[number].insert(*held);
+                    outer[*held].insert(number);
+                }
+            }
+        }
+        let (lead, are_led) = (without_end(&inner, &outer), without_end(&outer, &inner));
+        let names = values.keys().enumerate();
+        let circular =
+            names.filter(|(number, _)| lead.contains(number) && are_led.contains(number));
+        let circular = circular.map(|(_, name)| name.clone()).collect();
+        Self { circular, known: values.into_keys().collect() }
+    }
+
+    /// Others may be known to the machine.
+    fn unknown(&self, has_target: bool, name: &str) -> Option<(String, String)> {
+        let name_folded = name.to_lowercase();
+        if !has_target
+            && !self.known.contains(&name_folded)
+            && matches!(name_folded.as_str(), "target_path" | "directory_target_path")
+        {
+            let what = format!("`%{name}%` stands for nothing: the application has no `target`");
+            return Some((what, "write `target:` with the folder it goes to".to_owned()));
+        }
+        if self.circular.contains(&name_folded) {
+            let what = format!("the macro `%{name}%` holds itself");
+            return Some((what, "take it out of its own value".to_owned()));
+        }
+        None
+    }
+}
+
+/// Those from which one can go on without end; `back` has the same ways the other way round.
+fn without_end(ways: &[BTreeSet<usize>], back: &[BTreeSet<usize>]) -> BTreeSet<usize> {
+    let mut open: Vec<usize> = ways.iter().map(BTreeSet::len).collect();
+    let mut ends: Vec<usize> = (0..ways.len()).filter(|at| open[*at] == 0).collect();
+    while let Some(end) = ends.pop() {
+        for before in &back[end] {
+            open[*before] -= 1;
+            if open[*before] == 0 {
+                ends.push(*before);
+            }
+        }
+    }
+    (0..ways.len()).filter(|at| open[*at] > 0).collect()
 }
