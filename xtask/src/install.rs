@@ -21,6 +21,7 @@ pub const TESTS: &[&str] = &[
     "wakeonlan",
     "mount",
     "util-linux",
+    "e2fsprogs",
     "passwd",
 ];
 /// Programs of other systems that install packages, and what makes them sources.

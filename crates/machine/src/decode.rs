@@ -50,11 +50,25 @@ fn from_code_page(bytes: &[u8]) -> String {
     code_page::to_text(bytes).unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// The number of the code page that programs take text files for which do not say theirs; Linux has
+/// none.
+pub fn ansi_code_page() -> Option<u32> {
+    #[cfg(windows)]
+    return Some(code_page::of_files());
+    #[cfg(not(windows))]
+    None
+}
+
 #[cfg(windows)]
 #[allow(unsafe_code)] // Win32 converts from code pages; nothing safe in the standard library does.
 mod code_page {
-    use windows_sys::Win32::Globalization::{GetOEMCP, MultiByteToWideChar};
+    use windows_sys::Win32::Globalization::{GetACP, GetOEMCP, MultiByteToWideChar};
     use windows_sys::Win32::System::Console::GetConsoleOutputCP;
+
+    pub(super) fn of_files() -> u32 {
+        // SAFETY: it takes nothing and answers a number.
+        unsafe { GetACP() }
+    }
 
     pub(super) fn to_text(bytes: &[u8]) -> Option<String> {
         let len = i32::try_from(bytes.len()).ok()?;

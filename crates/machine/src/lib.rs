@@ -28,7 +28,7 @@ mod wmi;
 mod worker;
 
 pub use ask::{Answer, Question, ask};
-pub use decode::decode_output;
+pub use decode::{ansi_code_page, decode_output};
 pub use ending::{EndError, ServiceEnd, end_processes, stop_service};
 pub use facts::{Network, boot_id, disk_free, facts, networks};
 pub use files::{

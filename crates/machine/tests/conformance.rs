@@ -11,4 +11,6 @@ mod file_operations;
 mod identities;
 mod registry_scripts;
 #[cfg(windows)]
+mod windows_hives;
+#[cfg(windows)]
 mod windows_identities;

@@ -413,7 +413,9 @@ impl Driver {
 
 /// How texts of this machine are written that do not say it themselves.
 fn convention() -> Convention {
-    if cfg!(windows) { Convention::windows(CodePage::WINDOWS_1252) } else { Convention::LINUX }
+    let Some(number) = machine::ansi_code_page() else { return Convention::LINUX };
+    let code_page = CodePage::by_number(number);
+    Convention::windows(code_page.unwrap_or(CodePage::WINDOWS_1252))
 }
 
 /// Whether scripts, packages and the ending of programs belong to this part.

@@ -74,7 +74,7 @@ fn keep(held: &Held, prior: &Prior, ground: &Ground) -> io::Result<Keeping> {
         store.keep_text(&kept, target.as_bytes(), prior)?;
         return Ok(Keeping { step: 0, kept, moves: false });
     }
-    let mut file = held.folder.read(&held.name)?;
+    let mut file = attributes::with_patience(ground.patience, || held.folder.read(&held.name))?;
     let (digest, size) = digest_of(&mut file)?;
     let (mode, rights) = (attributes::mode(&file)?, attributes::rights(&file)?);
     let kept = Kept { digest, size, mode, mtime_ns: prior.mtime_ns, is_link: false, rights };

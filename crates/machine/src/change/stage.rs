@@ -191,7 +191,10 @@ impl Yard<'_> {
             Content::Kept(_) => {}
         }
         if let Some((path, _)) = replaced {
-            let old = reach.hold(path).and_then(|held| held.folder.read(&held.name));
+            let patience = self.ground.patience;
+            let old = reach.hold(path).and_then(|held| {
+                attributes::with_patience(patience, || held.folder.read(&held.name))
+            });
             let old = old.map_err(|error| FileError::of(error, Path::new(path), "read"))?;
             attributes::keep_rights(&old, &file, held).map_err(failed)?;
         } else if let Some(owner) = self.ground.owner.as_ref().filter(|one| one.has(job.part)) {

@@ -37,7 +37,7 @@ pub struct SystemRegistry {
     /// Where a user's own keys are; those of the agent's user otherwise.
     user: Option<String>,
     _impersonation: Option<Impersonation>,
-    _hive: Option<Hive>,
+    hive: Option<Hive>,
 }
 
 impl SystemRegistry {
@@ -45,21 +45,21 @@ impl SystemRegistry {
         let failed = |source| RegistryError::Identity { source };
         let user = identity.map(Identity::sid).transpose().map_err(failed)?;
         let impersonation = identity.map(Identity::impersonate).transpose().map_err(failed)?;
-        Ok(Self { user, _impersonation: impersonation, _hive: None })
+        Ok(Self { user, _impersonation: impersonation, hive: None })
     }
 
     /// With `HKEY_CURRENT_USER` being that user's. The hive of somebody who is not logged on is
     /// loaded for as long as this lives; they cannot log on properly meanwhile.
     pub fn open_of(account: &Account) -> Result<Self, RegistryError> {
         let mut registry =
-            Self { user: Some(account.sid.clone()), _impersonation: None, _hive: None };
+            Self { user: Some(account.sid.clone()), _impersonation: None, hive: None };
         let own = Key::new(Root::CurrentUser, "");
         if own.is_ok_and(|own| registry.exists(&own).unwrap_or(false)) {
             return Ok(registry);
         }
         let hive = Hive::load(account).map_err(|source| RegistryError::Identity { source })?;
-        registry.user = Some(hive.name.clone());
-        registry._hive = Some(hive);
+        registry.user = Some(hive.own.name.clone());
+        registry.hive = Some(hive);
         Ok(registry)
     }
 
@@ -69,6 +69,9 @@ impl SystemRegistry {
             "" => above.to_owned(),
             path => format!(r"{above}\{path}"),
         };
+        if let Some((classes, path)) = self.in_classes(key) {
+            return (HKEY_USERS, wide(&format!("{}{path}", classes.name)));
+        }
         let (root, path) = match (key.root(), &self.user) {
             (Root::ClassesRoot, _) => (HKEY_LOCAL_MACHINE, below(r"Software\Classes")),
             (Root::CurrentUser, Some(user)) => (HKEY_USERS, below(user)),
@@ -78,6 +81,16 @@ impl SystemRegistry {
             (Root::CurrentConfig, _) => (HKEY_CURRENT_CONFIG, key.path().to_owned()),
         };
         (root, wide(&path))
+    }
+
+    /// Of somebody who is not logged on, whose classes are in a file of their own: where nobody has
+    /// made a link to them yet. With the rest of the path, which begins with `\` or is empty.
+    fn in_classes<'k>(&self, key: &'k Key) -> Option<(&Loaded, &'k str)> {
+        const CLASSES: &str = r"Software\Classes";
+        let classes = self.hive.as_ref()?.classes.as_ref()?;
+        let (start, rest) = key.path().split_at_checked(CLASSES.len())?;
+        let is_there = key.root() == Root::CurrentUser && start.eq_ignore_ascii_case(CLASSES);
+        (is_there && (rest.is_empty() || rest.starts_with('\\'))).then_some((classes, rest))
     }
 
     /// `None` where there is no such key.
@@ -106,9 +119,11 @@ impl SystemRegistry {
     }
 }
 
-/// The part of the registry of a user who is not logged on, loaded under a name of ours.
+/// The part of the registry of a user who is not logged on, loaded under names of ours. Windows
+/// keeps what programs register for one user in a file of its own.
 struct Hive {
-    name: String,
+    own: Loaded,
+    classes: Option<Loaded>,
 }
 
 impl Hive {
@@ -116,26 +131,44 @@ impl Hive {
         for right in ["SeBackupPrivilege", "SeRestorePrivilege"] {
             identity::enable(right)?;
         }
-        let hive = Self { name: format!("Deskhand-{}", account.sid) };
-        let (name, file) = (wide(&hive.name), wide(&format!(r"{}\NTUSER.DAT", account.home)));
+        let name = format!("Deskhand-{}", account.sid);
+        let file = |path: &str| format!(r"{}\{path}", account.home);
+        let classes = file(r"AppData\Local\Microsoft\Windows\UsrClass.dat");
+        let has_classes = std::path::Path::new(&classes).is_file();
+        let load_classes = || Loaded::load(format!("{name}_Classes"), &classes);
+        Ok(Self {
+            own: Loaded::load(name.clone(), &file("NTUSER.DAT"))?,
+            classes: has_classes.then(load_classes).transpose()?,
+        })
+    }
+}
+
+/// A file of the registry below `HKEY_USERS`, until dropped.
+struct Loaded {
+    name: String,
+}
+
+impl Loaded {
+    fn load(name: String, file: &str) -> io::Result<Self> {
+        let loaded = Self { name };
+        let (name, file) = (wide(&loaded.name), wide(file));
         // SAFETY: both texts end with a zero.
         let status = unsafe { RegLoadKeyW(HKEY_USERS, name.as_ptr(), file.as_ptr()) };
         // Left loaded by a process that died, it is ours to unload.
-        let is_loaded = matches!(status, ERROR_SUCCESS) || hive.is_there();
-        if is_loaded {
-            return Ok(hive);
+        if status == ERROR_SUCCESS || loaded.is_there() {
+            return Ok(loaded);
         }
-        std::mem::forget(hive);
+        std::mem::forget(loaded);
         Err(io::Error::from_raw_os_error(status.cast_signed()))
     }
 
     fn is_there(&self) -> bool {
-        let registry = SystemRegistry { user: None, _impersonation: None, _hive: None };
+        let registry = SystemRegistry { user: None, _impersonation: None, hive: None };
         Key::new(Root::Users, &self.name).is_ok_and(|key| registry.exists(&key).unwrap_or(false))
     }
 }
 
-impl Drop for Hive {
+impl Drop for Loaded {
     fn drop(&mut self) {
         // SAFETY: the name ends with a zero. What cannot be unloaded stays until the next boot.
         unsafe { RegUnLoadKeyW(HKEY_USERS, wide(&self.name).as_ptr()) };

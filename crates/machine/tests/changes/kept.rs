@@ -1,6 +1,7 @@
 //! What was there before a transaction: kept, put back, swept.
 
 use std::collections::BTreeSet;
+#[cfg(unix)]
 use std::fs;
 #[cfg(unix)]
 use std::io::{self, Write};
@@ -9,7 +10,9 @@ use application::{Change, Content, Meta};
 use machine::change::{ChangeError, KeptStore, Transaction};
 use machine::registry::MemoryRegistry;
 
-use super::scene::{bytes, carry_out, path, picture, prepared};
+#[cfg(unix)]
+use super::scene::{bytes, prepared};
+use super::scene::{carry_out, path, picture};
 use super::with_scene;
 
 /// What was kept goes back with all that belonged to it.

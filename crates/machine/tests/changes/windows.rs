@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::windows::fs::OpenOptionsExt;
+use std::process::Command;
 
 use application::Meta;
 use machine::change::Transaction;
 use machine::registry::{MemoryRegistry, Registry, SystemRegistry};
+use model::registry::Key;
 
 use super::scene::{bytes, carry_out, key, path, prepared, registry_picture, set_up_registry};
 use super::with_scene;
@@ -33,7 +35,28 @@ fn a_file_in_use_waits_for_the_next_start() {
         drop(holder);
         assert_eq!(fs::read_to_string(scene.real("replaced")).unwrap(), "old text");
         assert_eq!(fs::read_to_string(scene.real("new")).unwrap(), "fine");
+        transaction.forget().unwrap();
+        let noted = pending_renames();
+        let place = scene.real("replaced").to_string_lossy().into_owned();
+        let at = noted.iter().position(|path| path.ends_with(&place)).unwrap();
+        assert!(noted[at - 1].contains(".deskhand-part-"), "{noted:?}");
+        // What Wine carries out at its start is told by a program of its own.
+        let started = Command::new("wineboot").status().unwrap();
+        assert!(started.success());
+        assert_eq!(fs::read_to_string(scene.real("replaced")).unwrap(), "new");
+        assert!(!pending_renames().iter().any(|path| path.ends_with(&place)));
     });
+}
+
+/// By pairs: from where, and to where; empty where it is removed.
+fn pending_renames() -> Vec<String> {
+    let key = Key::parse(r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager").unwrap();
+    let registry = SystemRegistry::open(None).unwrap();
+    let data = registry.value(&key, "PendingFileRenameOperations").unwrap();
+    let bytes = data.map(|data| data.bytes).unwrap_or_default();
+    let units: Vec<u16> =
+        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    units.split(|unit| *unit == 0).map(String::from_utf16_lossy).collect()
 }
 
 /// One that is let go of soon is waited for.
@@ -58,6 +81,44 @@ fn a_file_that_is_held_for_a_moment_is_waited_for() {
             assert_eq!(transaction.apply(&mut registry).unwrap().reboot, Vec::<String>::new());
         });
         transaction.commit(&mut registry).unwrap();
+        assert_eq!(fs::read_to_string(scene.real("replaced")).unwrap(), "new");
+    });
+}
+
+/// As a scanner does: nobody else may even read the file.
+#[test]
+fn a_file_that_nobody_may_read_is_waited_for_and_told() {
+    with_scene(|scene| {
+        scene.set_up();
+        let changes = [
+            scene.write_change("new", bytes("fine"), Meta::default()),
+            scene.write_change("replaced", bytes("new"), Meta::default()),
+        ];
+        let (mut ground, shelf) = (scene.ground(), scene.shelf());
+        let mut registry = MemoryRegistry::default();
+        let hold = || fs::File::options().read(true).share_mode(0).open(scene.real("replaced"));
+        let holder = hold().unwrap();
+        let prepared =
+            Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf);
+        let error = prepared.unwrap_err();
+        assert_eq!(error.code(), "DH-U003", "{error}");
+        drop(holder);
+        assert!(!scene.real("new").exists());
+        assert_eq!(fs::read_to_string(scene.real("replaced")).unwrap(), "old text");
+
+        ground.patience = std::time::Duration::from_secs(20);
+        let holder = hold().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::yield_now();
+                drop(holder);
+            });
+            let mut transaction =
+                Transaction::prepare(&scene.work(), &changes, b"", &ground, &mut registry, &shelf)
+                    .unwrap();
+            transaction.apply(&mut registry).unwrap();
+            transaction.commit(&mut registry).unwrap();
+        });
         assert_eq!(fs::read_to_string(scene.real("replaced")).unwrap(), "new");
     });
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use machine::change::{ChangeError, Recovered, Transaction, forget, recover};
+use machine::change::{AfterDeath, ChangeError, Ground, Recovered, Transaction, forget, recover};
 
 use super::file_registry::FileRegistry;
 use super::scene::Scene;
@@ -10,6 +10,8 @@ use super::trace;
 
 pub const APPLY: &str = "--apply";
 pub const RECOVER: &str = "--recover";
+/// Goes on where that is possible.
+pub const FINISH: &str = "--finish";
 
 /// All changes are made.
 pub const DONE: i32 = 0;
@@ -45,9 +47,9 @@ pub fn apply(base: &Path) {
 }
 
 /// Recovers what another child left.
-pub fn recover_there(base: &Path) {
+pub fn recover_there(base: &Path, after_death: AfterDeath) {
     let (scene, mut registry) = (Scene::new(base), registry(base));
-    let (ground, work) = (scene.ground(), scene.work());
+    let (ground, work) = (Ground { after_death, ..scene.ground() }, scene.work());
     trace::begin();
     let ended = match recover(&work, &ground, &mut registry) {
         Ok(Some(Recovered::Done { .. })) if forget(&work).is_ok() => DONE,

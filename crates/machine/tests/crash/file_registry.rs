@@ -123,7 +123,10 @@ impl Registry for FileRegistry {
         self.change(key, |inner| inner.protect(key, protection))
     }
 
-    fn flush(&mut self, _key: &Key) -> Result<(), RegistryError> {
-        Ok(())
+    fn flush(&mut self, key: &Key) -> Result<(), RegistryError> {
+        let synced = [self.path.as_path(), self.path.parent().unwrap()].into_iter();
+        let synced = synced.map(|path| fs::File::open(path).and_then(|file| file.sync_all()));
+        let synced: std::io::Result<()> = synced.collect();
+        synced.map_err(|source| RegistryError::Call { key: key.clone(), what: "flushed", source })
     }
 }

@@ -1,5 +1,5 @@
-//! A transaction is killed at every system call, and every system call fails: on real files the
-//! machine is as before or as after, byte for byte.
+//! A transaction is killed at every system call, every system call fails, and power is lost at
+//! every moment: on real files the machine is as before or as after, byte for byte.
 //!
 //! The program starts itself as a child that carries out one transaction with changes of every
 //! kind, and traces it. It has a harness of its own so that the child has one thread. Calls that
@@ -28,16 +28,25 @@ mod child;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod file_registry;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod power;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod runs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod trace;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() {
+    use machine::change::AfterDeath;
+
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.as_slice() {
         [word, base] if word == child::APPLY => child::apply(base.as_ref()),
-        [word, base] if word == child::RECOVER => child::recover_there(base.as_ref()),
+        [word, base] if word == child::RECOVER => {
+            child::recover_there(base.as_ref(), AfterDeath::Undo);
+        }
+        [word, base] if word == child::FINISH => {
+            child::recover_there(base.as_ref(), AfterDeath::Finish);
+        }
         words => runs::run(words),
     }
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 use machine::change::{AfterDeath, Ground, Recovered, Undone, forget, recover};
 use model::registry::Data;
 
-use super::child::{self, APPLY, DONE, LEFT, RECOVER, UNDONE};
+use super::child::{self, APPLY, DONE, FINISH, LEFT, RECOVER, UNDONE};
+use super::power;
 use super::scene::{Scene, picture, registry_picture, set_up_registry};
 use super::trace::{self, Fault, Traced};
 
 /// Calls that change nothing outside the child: killed after one is killed after the call before.
-const LOOKING: &[i64] = &[
+pub const LOOKING: &[i64] = &[
     libc::SYS_read,
     libc::SYS_pread64,
     libc::SYS_readlinkat,
@@ -41,6 +42,7 @@ const LOOKING: &[i64] = &[
 
 /// Which of the faults there are is tried where not all are.
 const LOOKING_STRIDE: usize = 9;
+const FIRST_STRIDE: usize = 5;
 const SECOND_STRIDE: usize = 61;
 
 type Case = (&'static str, fn(&Runs));
@@ -50,6 +52,7 @@ const CASES: &[Case] = &[
     ("killed_after_every_call_without_exchange", |runs| runs.killed(true)),
     ("killed_while_recovering", Runs::killed_twice),
     ("every_call_fails", Runs::failing),
+    (power::CASE, power::lost),
 ];
 
 /// As a harness would: all cases, or those whose name contains a word.
@@ -95,7 +98,7 @@ impl Picture {
     }
 }
 
-struct Runs {
+pub struct Runs {
     before: Picture,
     after: Picture,
     is_full: bool,
@@ -144,29 +147,60 @@ impl Runs {
         assert!(ends[0] > 0 && ends[1] > 0);
     }
 
-    /// Killed, and killed again while that is recovered.
+    /// Killed, and killed again while that is recovered. What recovering has most to do after is
+    /// killed at every call: once where nothing was in its place yet, once where all was and is
+    /// undone or gone on with, once where it was decided that it stays.
     fn killed_twice(&self) {
         let calls = trace::run(APPLY, set_up().path(), Fault::default()).calls;
-        let stride = if self.is_full { 1 } else { SECOND_STRIDE };
-        let mut count = 0;
-        for (nth, first) in self.kills(&calls).into_iter().enumerate() {
+        let mut longest: BTreeMap<(usize, &str), (usize, Vec<i64>)> = BTreeMap::new();
+        let mut sparse = Vec::new();
+        let first_stride = if self.is_full { 1 } else { FIRST_STRIDE };
+        for first in self.kills(&calls).into_iter().rev().step_by(first_stride) {
             let fault = Fault { killed_after: Some(first), ..Fault::default() };
-            // How many calls recovering takes.
-            let base = set_up();
-            trace::run(APPLY, base.path(), fault);
-            let calls = trace::run(RECOVER, base.path(), Fault::default()).calls;
-            let seconds = self.kills(&calls);
-            for second in seconds.into_iter().skip(nth % stride).step_by(stride) {
+            for word in [RECOVER, FINISH] {
                 let base = set_up();
                 trace::run(APPLY, base.path(), fault);
-                let again = Fault { killed_after: Some(second), ..Fault::default() };
-                let traced = trace::run(RECOVER, base.path(), again);
-                let what = format!("killed after {first}, then after {second} of recovering");
-                self.check_recovered(base.path(), &what, &traced, AfterDeath::Undo);
-                count += 1;
+                let records = records(base.path());
+                let calls = trace::run(word, base.path(), Fault::default()).calls;
+                let most = longest.entry((records, word)).or_default();
+                if calls.len() > most.1.len() {
+                    *most = (first, calls.clone());
+                }
+                sparse.push((first, word, calls));
             }
         }
-        println!("killed {count} times while recovering");
+        let mut count = [0, 0];
+        for ((_, word), (first, calls)) in &longest {
+            for second in self.kills(calls) {
+                self.kill_recovering(*first, word, second);
+                count[0] += 1;
+            }
+        }
+        let stride = if self.is_full { 1 } else { SECOND_STRIDE };
+        for (nth, (first, word, calls)) in sparse.into_iter().enumerate() {
+            for second in self.kills(&calls).into_iter().skip(nth % stride).step_by(stride) {
+                self.kill_recovering(first, word, second);
+                count[1] += 1;
+            }
+        }
+        let ways: Vec<_> = longest.keys().collect();
+        assert_eq!(ways.len(), 8, "{ways:?}");
+        println!(
+            "killed while recovering: at {} calls of {} ways, and {} times elsewhere",
+            count[0],
+            ways.len(),
+            count[1]
+        );
+    }
+
+    fn kill_recovering(&self, first: usize, word: &str, second: usize) {
+        let base = set_up();
+        let killed_after = |at| Fault { killed_after: Some(at), ..Fault::default() };
+        trace::run(APPLY, base.path(), killed_after(first));
+        let traced = trace::run(word, base.path(), killed_after(second));
+        let what = format!("killed after {first}, then after {second} of {word}");
+        let after_death = if word == FINISH { AfterDeath::Finish } else { AfterDeath::Undo };
+        self.check_recovered(base.path(), &what, &traced, after_death);
     }
 
     fn failing(&self) {
@@ -206,7 +240,7 @@ impl Runs {
 
     /// After recovering it is as before or as after, and recovering again finds nothing to do.
     /// Answers whether it is as after.
-    fn check_recovered(
+    pub fn check_recovered(
         &self,
         base: &Path,
         what: &str,
@@ -241,6 +275,12 @@ impl Runs {
     }
 }
 
+/// How many of a transaction's records are there.
+fn records(base: &Path) -> usize {
+    let work = Scene::new(base).work();
+    ["journal", "staged", "done"].iter().filter(|name| work.join(name).exists()).count()
+}
+
 /// A machine as before, in memory where there is room.
 fn set_up() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
@@ -250,9 +290,13 @@ fn set_up() -> tempfile::TempDir {
         tempfile::tempdir()
     };
     let base = made.unwrap();
-    let scene = Scene::new(base.path());
+    set_up_in(base.path());
+    base
+}
+
+pub fn set_up_in(base: &Path) {
+    let scene = Scene::new(base);
     let kept = scene.set_up();
     assert_eq!(kept, scene.earlier());
-    set_up_registry(&mut child::registry(base.path()));
-    base
+    set_up_registry(&mut child::registry(base));
 }

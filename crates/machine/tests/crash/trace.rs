@@ -48,8 +48,13 @@ pub fn end(code: i32) {
 }
 
 /// Starts this program as a child and carries the fault out.
-#[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
 pub fn run(word: &str, base: &Path, fault: Fault) -> Traced {
+    run_watched(word, base, fault, &mut |_| ())
+}
+
+/// The same; `watch` is told each call when it is done, and the child waits meanwhile.
+#[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
+pub fn run_watched(word: &str, base: &Path, fault: Fault, watch: &mut dyn FnMut(&[i64])) -> Traced {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
     command.arg(word).arg(base).stdin(Stdio::null()).stdout(Stdio::null());
@@ -57,7 +62,7 @@ pub fn run(word: &str, base: &Path, fault: Fault) -> Traced {
         command.stderr(Stdio::null());
     }
     let child = command.spawn().unwrap();
-    Tracer { id: child.id().cast_signed(), fault, calls: Vec::new() }.run()
+    Tracer { id: child.id().cast_signed(), fault, calls: Vec::new() }.run(watch)
 }
 
 struct Tracer {
@@ -73,7 +78,7 @@ enum Stop {
 }
 
 impl Tracer {
-    fn run(mut self) -> Traced {
+    fn run(mut self, watch: &mut dyn FnMut(&[i64])) -> Traced {
         match self.wait() {
             Stop::Other(libc::SIGSTOP) => {}
             Stop::Ended(Some(FORBIDDEN)) | Stop::Ended(None) => panic!(
@@ -103,6 +108,7 @@ impl Tracer {
                     if let Some(errno) = fails.take() {
                         self.fail(errno);
                     }
+                    watch(&self.calls);
                     if self.fault.killed_after.is_some_and(|at| at + 1 == self.calls.len()) {
                         return self.kill();
                     }

@@ -63,3 +63,13 @@ async fn a_service_that_is_not_there_is_told() {
     assert_eq!(ended, ServiceEnd::Absent);
     assert!(stop_service("../x", WAIT).await.is_err());
 }
+
+/// Of a service that Wine has too.
+#[cfg(windows)]
+#[tokio::test]
+async fn a_service_is_stopped() {
+    let started = Command::new("net").args(["start", "Spooler"]).output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    assert_eq!(stop_service("Spooler", WAIT).await.unwrap(), ServiceEnd::Stopped);
+    assert_eq!(stop_service("spooler", WAIT).await.unwrap(), ServiceEnd::DidNotRun);
+}

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // The shell alone knows its folders.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf, Prefix};
 
 use model::registry::{Data, Key, Root};
 use windows_sys::Win32::System::Com::CoTaskMemFree;
@@ -93,11 +93,26 @@ fn of_user(name: &str, user: &Account, registry: Option<&SystemRegistry>) -> Opt
     }
     let named = registry.and_then(|registry| text(registry, SHELL_FOLDERS, value));
     let named = named.map(|path| super::expanded(&path, |name| environment_of(user, None, name)));
+    let named = named.filter(|path| user.is_own() || is_theirs(path, user));
     Some(named.unwrap_or_else(|| format!(r"{}\{below}", user.home)))
 }
 
-/// What a log-in of that user has: the machine's variables, those of the profile, and on top the
-/// user's own, which the registry keeps.
+/// A folder that a user names, for somebody with more rights to change: it is in their home or on
+/// another disk than that, for what is beside their home is not theirs.
+fn is_theirs(path: &str, user: &Account) -> bool {
+    let mut parts = Path::new(path).components();
+    let Some(Component::Prefix(prefix)) = parts.next() else { return false };
+    let Prefix::Disk(letter) = prefix.kind() else { return false };
+    if parts.any(|part| part == Component::ParentDir) {
+        return false;
+    }
+    let of_home = user.home.bytes().next().unwrap_or_default();
+    let folded = |path: &str| PathBuf::from(path.to_uppercase());
+    !letter.eq_ignore_ascii_case(&of_home) || folded(path).starts_with(folded(&user.home))
+}
+
+/// What a log-in of that user has: those of the profile, the machine's variables, and the user's
+/// own, which the registry keeps, where the machine has none of that name.
 pub(super) fn environment_of(
     user: &Account,
     registry: Option<&SystemRegistry>,
@@ -106,10 +121,10 @@ pub(super) fn environment_of(
     if user.is_own() {
         return std::env::var(name).ok();
     }
-    let own = registry.and_then(|registry| text(registry, "Environment", name));
-    if let Some(own) = own {
-        return Some(super::expanded(&own, |name| environment_of(user, None, name)));
-    }
+    let own = || {
+        let own = text(registry?, "Environment", name)?;
+        Some(super::expanded(&own, |name| environment_of(user, None, name)))
+    };
     let (drive, below) = user.home.split_at_checked(2).unwrap_or((&user.home, ""));
     let bare = user.name.rsplit('\\').next().unwrap_or(&user.name);
     Some(match name.to_uppercase().as_str() {
@@ -120,8 +135,10 @@ pub(super) fn environment_of(
         "HOMEPATH" => below.to_owned(),
         "APPDATA" => format!(r"{}\AppData\Roaming", user.home),
         "LOCALAPPDATA" => format!(r"{}\AppData\Local", user.home),
-        "TEMP" | "TMP" => format!(r"{}\AppData\Local\Temp", user.home),
-        _ => return std::env::var(name).ok(),
+        "TEMP" | "TMP" => own()
+            .filter(|path| is_theirs(path, user))
+            .unwrap_or_else(|| format!(r"{}\AppData\Local\Temp", user.home)),
+        _ => return std::env::var(name).ok().or_else(own),
     })
 }
 
@@ -150,5 +167,34 @@ fn known(folder: &GUID) -> Option<String> {
         });
         CoTaskMemFree(text.cast());
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_name_folders_of_theirs_alone() {
+        let user = Account {
+            name: "ann".to_owned(),
+            home: r"C:\Users\ann".to_owned(),
+            sid: "S-1-5-21-1-2-3-4".to_owned(),
+        };
+        for (path, expect) in [
+            (r"C:\Users\ann\Desktop", true),
+            (r"c:\users\Ann", true),
+            (r"D:\Homes\ann\Documents", true),
+            (r"C:\Users\anna", false),
+            (r"C:\Windows\System32", false),
+            (r"C:\Users\ann\..\bob", false),
+            (r"\\server\home\ann", false),
+            (r"\\?\C:\Users\ann", false),
+            (r"Desktop", false),
+            (r"\Windows", false),
+            ("", false),
+        ] {
+            assert_eq!(is_theirs(path, &user), expect, "{path}");
+        }
     }
 }
