@@ -80,7 +80,8 @@ struct Task {
 
 /// What happened beside.
 enum News {
-    Ended(Order, Ended),
+    /// With all that is on record after it.
+    Ended(Order, Ended, Option<BTreeSet<(ApplicationId, Part)>>),
     Fetched,
     NotFetched(ApplicationId, String),
     Users(BTreeSet<String>),
@@ -270,9 +271,13 @@ impl Task {
                 }
                 self.users = users;
             }
-            News::Ended(order, ended) => {
+            News::Ended(order, ended, here) => {
                 self.note(&order, &ended);
                 self.engine.handle(Heard::Ended(ended), now());
+                if let Some(here) = here {
+                    self.versions.retain(|place, _| here.contains(place));
+                    self.engine.handle(Heard::OnRecord(here), now());
+                }
                 self.notes.note(&self.engine);
             }
         }
@@ -311,11 +316,15 @@ impl Task {
     fn begin(&mut self, order: Order, tell: mpsc::Sender<News>) {
         // Whatever becomes of the agent, it is known whether what comes now goes some day.
         self.notes.note(&self.engine);
-        let doing = self.doing(&order);
+        let (doing, hands) = (self.doing(&order), self.parts.hands.clone());
         tokio::spawn(async move {
             let ended = doing.carry_out(&order).await;
+            let here = match order {
+                Order::Distribute { .. } => doing::places(hands).await,
+                _ => None,
+            };
             // The keeper ends with the agent.
-            let _ = tell.send(News::Ended(order, ended)).await;
+            let _ = tell.send(News::Ended(order, ended, here)).await;
         });
     }
 

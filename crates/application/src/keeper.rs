@@ -63,6 +63,8 @@ pub enum Input {
     LoggedOff(String),
     /// Somebody wants it looked at or tried now, whatever it waits for; of all when none is named.
     Hurry(Option<ApplicationId>),
+    /// All parts that are on record now: what is not among them has gone by other ways.
+    OnRecord(BTreeSet<(ApplicationId, Part)>),
     /// The order in progress has ended.
     Ended(Ended),
 }
@@ -196,6 +198,7 @@ impl Keeper {
             Input::Hurry(Some(one)) => {
                 self.trouble.retain(|(application, _), _| *application != one);
             }
+            Input::OnRecord(here) => self.held.retain(|place, _| here.contains(place)),
             Input::Ended(ended) => self.end(ended, now),
         }
     }
@@ -311,6 +314,9 @@ impl Keeper {
         if !wish.is_ready {
             return Next::Wait(Why::Files, None);
         }
+        if let Some(by) = self.superseded_by(place.0).filter(|_| held.is_none()) {
+            return Next::Wait(Why::Superseded(by), None);
+        }
         let next = match (&place.1, held) {
             (Part::User(user), _) if !self.users.contains(user) => {
                 let older = held.is_some_and(|held| held.version < wish.version);
@@ -323,6 +329,15 @@ impl Keeper {
             (Part::User(_), _) => self.next_of_user(place, wish),
         };
         self.unless_in_trouble(place, next, now)
+    }
+
+    /// What is here and has taken the place of that one.
+    fn superseded_by(&self, id: ApplicationId) -> Option<ApplicationId> {
+        let takes = |wish: &&Wish| {
+            let place = (wish.application, Part::Machine);
+            wish.supersedes.contains(&id) && self.held.contains_key(&place)
+        };
+        self.wishes.iter().find(takes).map(|wish| wish.application)
     }
 
     /// What failed waits for its time, whatever is due.

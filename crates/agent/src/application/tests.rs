@@ -158,3 +158,34 @@ fn what_cannot_do_without_a_failed_one_is_left_out() {
         driver.records().iter().map(|record| record.installed.name.as_str()).collect();
     assert_eq!(names, ["Whole"]);
 }
+
+const PREDECESSOR: &str = r#"
+application: Old viewer
+id: 01890a5d-ac96-774b-bcce-b302099a805b
+version: 4
+files: [ { copy: "%SOURCE_PATH%/viewer.conf", to: /etc/old.conf } ]
+"#;
+
+#[test]
+fn what_takes_anothers_place_comes_after_it_has_gone() {
+    let bench = Bench::new();
+    bench.write("source/viewer.conf", "of the viewer");
+    let place = Place::of(Some(&bench.path("root")), Some(&bench.path("state"))).unwrap();
+    let hands = Hands::new(place, bench.runtime.handle().clone());
+    let come = |text: &str| {
+        let (document, source) = (document(text), bench.path("source"));
+        hands.distribute_all(&[Brought { document, source }], &CancellationToken::new()).unwrap()
+    };
+    come(PREDECESSOR);
+    assert!(bench.path("root/etc/old.conf").exists());
+    let successor = format!("{VIEWER}supersedes: [ 01890a5d-ac96-774b-bcce-b302099a805b ]\n");
+    let elsewhere =
+        format!("{successor}availability: {{ file_exists: /etc/nothing-of-the-kind }}\n");
+    assert!(matches!(come(&elsewhere), Came::Unavailable(_)));
+    assert!(bench.path("root/etc/old.conf").exists(), "nothing has taken its place");
+    come(&successor);
+    assert!(!bench.path("root/etc/old.conf").exists());
+    let (here, _) = hands.on_record().unwrap();
+    let names: Vec<&str> = here.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["Viewer"]);
+}

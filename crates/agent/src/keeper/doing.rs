@@ -1,7 +1,7 @@
 //! One order being carried out: whoever is there is asked first where that is wished, then the
 //! hands do it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,6 +156,12 @@ impl Doing {
             Err(error) => Ended::Failed { why: sentence(&error) },
         }
     }
+}
+
+/// All parts on record: an application may have taken the place of others.
+pub(super) async fn places(hands: Hands) -> Option<BTreeSet<(ApplicationId, Part)>> {
+    let (here, _) = blocking(move || hands.on_record()).await.ok()?;
+    Some(here.into_iter().map(|one| (one.application, one.part)).collect())
 }
 
 fn offer(document: &Document) -> Question {

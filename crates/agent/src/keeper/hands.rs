@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::{
     Answers, Considered, Document, Done, Driver, Event, Failure, Offered, OpenError, Order,
-    PackageStep, Place, Reason, RecoverError, Restarts, SetError, Step, StepError, in_order,
+    PackageStep, Place, Reason, Record, RecoverError, Restarts, SetError, Step, StepError,
+    in_order,
 };
 use crate::effect::sentence;
 
@@ -139,7 +140,7 @@ impl Hands {
         if driver.is_cut_off() {
             driver = self.open()?;
         }
-        let record = |record: &crate::application::Record| OnRecord {
+        let record = |record: &Record| OnRecord {
             application: record.id(),
             part: record.installed.part.clone(),
             name: record.installed.name.clone(),
@@ -164,6 +165,14 @@ impl Hands {
         let order = Order { document, source: &source, part, reason, force: false, answers };
         match driver.consider(&order)? {
             Considered::Step(step) => {
+                let is_making_room = make_room(&mut driver, &step, document, cancel)?;
+                let step = match is_making_room {
+                    false => step,
+                    true => match driver.consider(&order)? {
+                        Considered::Step(step) => step,
+                        _ => return Err(HandsError::NotHere),
+                    },
+                };
                 let is_changed = !step.changes_nothing();
                 let done = carry_out(&mut driver, &step, &source, cancel)?;
                 let version = document.application.version;
@@ -306,6 +315,32 @@ impl Hands {
         });
         Ok(asked.collect())
     }
+}
+
+/// Takes away what a step's application takes the place of, users' parts first; whether there was
+/// any.
+fn make_room(
+    driver: &mut Driver,
+    step: &Step,
+    document: &Document,
+    cancel: &CancellationToken,
+) -> Result<bool, HandsError> {
+    let superseded = &document.application.supersedes;
+    if superseded.is_empty() || step.is_refused() || *step.part() != Part::Machine {
+        return Ok(false);
+    }
+    let gone = driver.records().iter().filter(|record| superseded.contains(&record.id()));
+    let mut gone: Vec<Record> = gone.cloned().collect();
+    gone.sort_by(|one, other| other.installed.part.cmp(&one.installed.part));
+    for record in &gone {
+        let leaving = driver.uninstall(record, true)?;
+        let digests = driver.digests();
+        let nothing = FolderSource::new(Path::new(""), &*digests);
+        carry_out(driver, &leaving, &nothing, cancel)?;
+        let (name, by) = (&record.installed.name, &document.application.name);
+        tracing::info!("{name} was taken away, for {by} takes its place");
+    }
+    Ok(!gone.is_empty())
 }
 
 /// What nobody was asked about is written.

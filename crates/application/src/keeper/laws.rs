@@ -96,6 +96,7 @@ fn wish(n: u8) -> impl Strategy<Value = Wish> {
                 users,
                 always,
                 needs: needs.collect(),
+                supersedes: Vec::new(),
                 verify,
                 uninstall,
                 is_ready,

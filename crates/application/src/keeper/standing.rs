@@ -91,6 +91,7 @@ pub enum Why {
     MachinePart,
     Files,
     Dependency(ApplicationId),
+    Superseded(ApplicationId),
     NextVerify,
     Unavailable(String),
     Declined,
@@ -123,6 +124,9 @@ impl fmt::Display for Why {
             Self::MachinePart => f.write_str("the machine's part"),
             Self::Files => f.write_str("its files, or those of what it needs"),
             Self::Dependency(id) => write!(f, "the application {id}, which it needs"),
+            Self::Superseded(id) => {
+                write!(f, "the end of the application {id}, which has taken its place")
+            }
             Self::NextVerify => f.write_str("the next look whether all is in place"),
             Self::Unavailable(why) => write!(f, "a machine that fits: {why}"),
             Self::Declined => f.write_str("another answer: the user declined it"),

@@ -19,6 +19,7 @@ fn wish(n: u8) -> Wish {
         users: Users::Everyone,
         always: false,
         needs: Vec::new(),
+        supersedes: Vec::new(),
         verify: None,
         uninstall: false,
         is_ready: true,
@@ -293,4 +294,23 @@ fn a_clock_that_was_ahead_holds_nothing_up_once_it_is_right() {
     assert_eq!(keeper.poll_order(at(1)), restart);
     keeper.handle(Input::Ended(Ended::Declined), at(year));
     assert_eq!(keeper.poll_order(at(2)), restart);
+}
+
+#[test]
+fn what_another_one_has_taken_the_place_of_does_not_come() {
+    let mut keeper = keeper(vec![held(1, Part::Machine), held(1, user("ada"))], &["ada"]);
+    let successor = Wish { supersedes: vec![id(1)], ..wish(2) };
+    keeper.handle(Input::Wanted(vec![wish(1), successor]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(2, Part::Machine));
+    // Whoever carries it out takes the other one away first.
+    done(&mut keeper, at(0));
+    keeper.handle(Input::OnRecord([(id(2), Part::Machine)].into()), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(2, user("ada")));
+    done(&mut keeper, at(0));
+    assert_eq!(keeper.poll_order(at(0)), None);
+    let standings = keeper.standings(at(0));
+    assert_eq!((standings[0].application, standings[0].installed), (id(1), None));
+    assert_eq!(standings[0].state, State::Waiting(Why::Superseded(id(2)), None));
+    keeper.handle(Input::Wanted(vec![wish(1)]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(1, Part::Machine));
 }

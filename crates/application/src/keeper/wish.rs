@@ -17,6 +17,8 @@ pub struct Wish {
     pub always: bool,
     /// Those of the set that come first.
     pub needs: Vec<Needs>,
+    /// Those whose place it takes: where it is, they do not come.
+    pub supersedes: Vec<ApplicationId>,
     pub verify: Option<VerifyPolicy>,
     /// It goes when it is wanted no longer; a user's part when it is not wanted for that user.
     pub uninstall: bool,
