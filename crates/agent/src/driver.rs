@@ -217,6 +217,9 @@ impl Driver {
                     self.taker.handle(TakerInput::Linked, now());
                     let news = self.updates.linked();
                     news.into_iter().for_each(|news| self.send(news));
+                    // A server with a database of some time ago knows no set as late as ours.
+                    let held = self.wanted.news();
+                    held.into_iter().for_each(|news| self.send(FromAgent::Wanted(news)));
                 }
             }
             Input::Wanted(presented) => {

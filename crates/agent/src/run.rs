@@ -94,8 +94,7 @@ pub async fn run(
     let note = folder.file("status.json");
     let (linked, is_linked) = watch::channel(false);
     let logs = Arc::new(Logs::open(folder.file("logs")));
-    let servers = servers(&config, identity.servers);
-    let is_open = !listeners.is_empty();
+    let (servers, is_open) = (servers(&config, identity.servers), !listeners.is_empty());
     let (signing, trust) = (identity.signing, identity.trust);
     let dialer = Arc::new(Dialer::new(servers, is_open, signing, trust.clone(), said.clone()));
     let shown = logs.clone();

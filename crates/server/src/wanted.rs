@@ -5,6 +5,7 @@
 //! so that one that was away is told when it returns. Invariant: what was told is durable before it
 //! is sent, and the serial of a machine only rises.
 
+mod heard;
 mod sets;
 mod standings;
 
@@ -28,6 +29,7 @@ use crate::core::chain;
 use crate::fleet::Fleet;
 use crate::gateway::cleaned;
 use crate::hall::{About, Hall};
+use heard::Heard;
 pub use sets::{Publication, sets};
 pub use standings::hear_standings;
 
@@ -43,6 +45,7 @@ pub struct Wanted {
     news: Notify,
     /// Documents by hash, so that each is read once.
     read: Mutex<HashMap<Digest, Arc<application::Application>>>,
+    heard: Heard,
 }
 
 /// Why machines were not told what they are to have.
@@ -90,22 +93,27 @@ impl Wanted {
     pub async fn tell(&self, hall: &Hall) -> Result<usize, TellError> {
         let associations = hall.store.associations().await?;
         let told = hall.store.wanted_sets().await?;
-        if associations.is_empty() && told.is_empty() {
+        let last = told.iter().map(|row| row.serial).max().unwrap_or(0);
+        let last = last.max(self.heard.last_serial());
+        if associations.is_empty() && last == 0 {
             return Ok(0);
         }
         let publications = self.publications(hall).await?;
         let fleet = Fleet::read(hall).await?;
         let wanted = sets(&fleet, &associations, &publications);
-        let last = told.iter().map(|row| row.serial).max().unwrap_or(0);
         let told: BTreeMap<ComputerId, Told> =
             told.into_iter().map(|row| (row.computer, row)).collect();
         let mut changed = Vec::new();
         for agent in fleet.agents().filter(|agent| agent.state == AgentState::Enrolled) {
             let set = wanted.get(&agent.computer);
             let Some(leaf) = leaf(agent, set.unwrap_or(&WantedSet::default())) else { continue };
+            let heard = self.heard.serial(agent.computer);
             let is_same = match told.get(&agent.computer) {
-                Some(row) => row.leaf == leaf.encode() && self.is_signed_by_us(hall, row),
-                None => set.is_none(),
+                Some(row) => {
+                    let is_ours = row.leaf == leaf.encode() && self.is_signed_by_us(hall, row);
+                    is_ours && row.serial >= heard
+                }
+                None => set.is_none() && heard == 0,
             };
             if !is_same {
                 changed.push((leaf, set.cloned().unwrap_or_default()));
@@ -137,19 +145,33 @@ impl Wanted {
         Some(presented(row))
     }
 
-    pub fn hear(&self, hall: &Hall, computer: ComputerId, news: WantedNews) {
+    /// What an agent says of the set that it goes by: when it is linked, and when it was presented
+    /// one. One that it knows and the database does not is followed by a later one.
+    pub async fn hear(&self, hall: &Hall, computer: ComputerId, news: WantedNews) {
         let WantedNews { serial, refused } = news;
-        match refused {
-            None => {
-                let serial = serial.min(i64::MAX.cast_unsigned());
-                // Told again with the next greeting, if this is lost.
-                drop(hall.writer.submit(vec![Write::WantedSetTaken { computer, serial }]));
-            }
-            Some(why) => {
-                let why = short(&why);
-                let text = format!("the agent does not take its set of applications: {why}");
-                hall.log("refused", About::computer(computer), "agent", text);
-            }
+        let refused = refused.map(|why| short(&why));
+        let is_news = self.heard.note(computer, serial, refused.as_deref());
+        if let Some(why) = refused.filter(|_| is_news) {
+            let text = format!("the agent does not take its set of applications: {why}");
+            hall.log("refused", About::computer(computer), "agent", text);
+        }
+        let Ok(row) = hall.store.wanted_set(computer).await else { return };
+        let known = row.map_or(0, |row| row.serial);
+        if serial <= known {
+            // Told again with the next greeting, if this is lost.
+            drop(hall.writer.submit(vec![Write::WantedSetTaken { computer, serial }]));
+        } else if is_news {
+            self.look_again();
+        }
+    }
+
+    /// Presents once more what agents have not said that they go by.
+    async fn present_again(&self, hall: &Hall) {
+        // A store that cannot be read is told of by whoever looks next.
+        let told = hall.store.wanted_sets().await.unwrap_or_default();
+        let untaken = told.into_iter().filter(|row| row.taken < row.serial);
+        for row in untaken.filter(|row| hall.links.is_online(row.computer)) {
+            hall.links.want(row.computer, presented(row));
         }
     }
 }
@@ -204,10 +226,13 @@ fn presented(row: Told) -> WantedPresented {
 pub async fn run(hall: Arc<Hall>, mut stopping: watch::Receiver<bool>) {
     let mut looking = tokio::time::interval(LOOK);
     loop {
-        tokio::select! {
+        let is_by_the_clock = tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => return,
-            () = hall.wanted.news.notified() => {}
-            _ = looking.tick() => {}
+            () = hall.wanted.news.notified() => false,
+            _ = looking.tick() => true,
+        };
+        if is_by_the_clock {
+            hall.wanted.present_again(&hall).await;
         }
         match hall.wanted.tell(&hall).await {
             Ok(0) => {}

@@ -67,6 +67,11 @@ impl Held {
         self.asked.clone()
     }
 
+    /// Which set is gone by; nothing where none is.
+    pub(crate) fn news(&self) -> Option<WantedNews> {
+        (self.serial > 0).then_some(WantedNews { serial: self.serial, refused: None })
+    }
+
     /// Takes a set that a server presents, or says why not.
     pub(crate) fn hear(
         &mut self,
@@ -83,6 +88,12 @@ impl Held {
             }
         };
         let serial = granted.serial();
+        let is_other = |held: &Arc<WantedSet>| **held != *granted.set();
+        if serial == self.serial && self.current.borrow().as_ref().is_some_and(is_other) {
+            tracing::warn!("two sets of applications say that they are {serial}");
+            let refused = Some("this machine has another one of this serial".to_owned());
+            return WantedNews { serial, refused };
+        }
         if serial > self.serial {
             if let Err(error) = write_durable(&self.path, &encode(serial, granted.set())) {
                 tracing::error!("{} cannot be written: {error}", self.path.display());
@@ -172,7 +183,7 @@ mod tests {
         let trust = TrustDocument::founding(signer.verifying_key(), Timestamp::EPOCH);
         let mut held = Held::open(&folder, me());
         let current = held.current();
-        assert!(current.borrow().is_none());
+        assert!(current.borrow().is_none() && held.news().is_none());
         let news = held.hear(&presented(&signer, 5, 3), &trust, NOW);
         assert_eq!(news, WantedNews { serial: 5, refused: None });
         let version =
@@ -182,8 +193,10 @@ mod tests {
         let mut held = Held::open(&folder, me());
         let current = held.current();
         assert_eq!(version(&current), 3);
+        assert_eq!(held.news(), Some(WantedNews { serial: 5, refused: None }));
         for (presented, says) in [
             (presented(&signer, 4, 9), "older"),
+            (presented(&signer, 5, 9), "another one of this serial"),
             (presented(&SigningKey::from_seed(&[2; 32]), 6, 9), "does not trust"),
         ] {
             let news = held.hear(&presented, &trust, NOW);

@@ -275,7 +275,7 @@ impl Link<'_> {
                 Ok(true)
             }
             FromAgent::Wanted(news) => {
-                self.hall.wanted.hear(self.hall, self.computer, news);
+                Box::pin(self.hall.wanted.hear(self.hall, self.computer, news)).await;
                 Ok(true)
             }
             FromAgent::Standings(told) => {

@@ -170,6 +170,27 @@ async fn only_those_for_whom_something_changed_are_told() {
     assert_eq!(granted(&one, &told(&mut again).await, 0).serial(), last.serial());
 }
 
+/// As it is after the database was brought back from a backup.
+#[tokio::test]
+async fn an_agent_that_goes_by_a_later_set_than_is_known_is_told_a_later_one_still() {
+    let house = House::new().await;
+    publish(&house, &format!("application: Viewer\nid: {VIEWER}\nversion: 1\n")).await;
+    let (mut one, mut two) = (house.enrolled("pc1", 1).await, house.enrolled("pc2", 2).await);
+    associate(&house, json!({ "computer": "pc1" })).await;
+    let mut link = connected(&mut one).await;
+    let first = granted(&one, &told(&mut link).await, 0);
+    let ahead = first.serial() + 1_000_000_000;
+    let refused = Some("it is older".to_owned());
+    link.send(FromAgent::Wanted(WantedNews { serial: ahead, refused })).await;
+    let second = granted(&one, &told(&mut link).await, ahead);
+    assert_eq!(versions(&second), [("Viewer", 1)]);
+    // Of this one the database knows nothing at all.
+    let mut other = connected(&mut two).await;
+    other.send(FromAgent::Wanted(WantedNews { serial: ahead, refused: None })).await;
+    let third = granted(&two, &told(&mut other).await, ahead);
+    assert_eq!(versions(&third), []);
+}
+
 #[tokio::test]
 async fn where_applications_stand_is_told_and_replaced() {
     let house = House::new().await;

@@ -2,8 +2,8 @@
 //!
 //! While it goes wrong: one order at a time; none for what the machine's own set does not say; no
 //! set but those that the server signed for this machine, each later than the one before; no
-//! restart that nothing needs. Once nothing goes wrong any more: all that is wanted is in place, nothing is
-//! left that should have gone, and what the server was told is the truth.
+//! restart that nothing needs. Once nothing goes wrong any more: all that is wanted is in place,
+//! nothing is left that should have gone, and what the server was told is the truth.
 
 use application::keeper::{Order, Restart};
 use application::{Part, PreInstall};
