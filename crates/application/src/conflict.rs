@@ -79,7 +79,11 @@ impl<'h> Holders<'h> {
         if self.things.is_empty() {
             return &[];
         }
-        self.things.get(&Identity::of(self.family, thing)).map_or(&[], Vec::as_slice)
+        self.by(&Identity::of(self.family, thing))
+    }
+
+    pub fn by(&self, id: &Identity) -> &[(&'h Installed, &'h Thing)] {
+        self.things.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// Another application that has put that file there.
@@ -91,7 +95,7 @@ impl<'h> Holders<'h> {
 
     fn of_path(&self, path: &str) -> &[(&'h Installed, &'h Thing)] {
         let id = Identity::Path(place::folded(self.family, path).into_owned());
-        self.things.get(&id).map_or(&[], Vec::as_slice)
+        self.by(&id)
     }
 }
 

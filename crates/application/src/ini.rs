@@ -16,6 +16,9 @@ mod entries;
 use crate::IniRule;
 use crate::encoding::{Convention, Lines, Unencodable};
 
+/// So many lines tell where a value stood.
+const ABOVE_MAX: usize = 8;
+
 /// What a rule is applied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting<'a> {
@@ -136,21 +139,54 @@ impl IniText {
         })
     }
 
+    /// Lines that stand above a name in its section, the nearest first, without blank ones; nothing
+    /// where the name is not there.
+    pub fn above(&self, section: &str, name: &str) -> Option<Vec<String>> {
+        let first = *self.places(section, name).first()?;
+        let start = self.section(section)?.body().start;
+        let lines = (start..first).rev().filter_map(|at| self.lines.get(at));
+        let lines = lines.filter(|line| !line.trim().is_empty());
+        Some(lines.take(ABOVE_MAX).map(str::to_owned).collect())
+    }
+
     /// Makes these the values of that name, in order: lines that are there are changed where they
-    /// stand, others are put behind them or taken away. True if anything was to do.
+    /// stand, others are put behind them or taken away. Where there is none, they come behind the
+    /// nearest that still stands of those that were `above`. True if anything was to do.
     pub fn restore(
         &mut self,
         section: &str,
         name: &str,
         values: &[String],
+        above: Option<&[String]>,
     ) -> Result<bool, EditError> {
         for data in values {
             let rule = IniRule::CreateAlways;
             self.check(Setting { section, name, data: Some(data), rule })?;
         }
         let is_changed = self.values(section, name) != values;
-        self.set(section, name, values);
+        let place = above.and_then(|above| self.place_below(section, above));
+        self.set_at(section, name, values, place);
         Ok(is_changed)
+    }
+
+    /// At the section's beginning if nothing stood above.
+    fn place_below(&self, section: &str, above: &[String]) -> Option<usize> {
+        let section = self.section(section)?;
+        let stands = |line: &String| section.body().rev().find(|at| self.is_line(*at, line));
+        match above {
+            [] => Some(section.body().start),
+            above => above.iter().find_map(stands).map(|at| at + 1),
+        }
+    }
+
+    /// Of a value the name counts, for its data may be another by now.
+    fn is_line(&self, at: usize, line: &str) -> bool {
+        let Some(found) = self.lines.get(at) else { return false };
+        match (assignment(found), assignment(line)) {
+            (Some((one, _)), Some((other, _))) => is_same(one, other),
+            (None, None) => found.trim() == line.trim(),
+            _ => false,
+        }
     }
 
     /// Takes a section's header away if nothing is below it, not even a comment or a blank line.
@@ -189,6 +225,11 @@ impl IniText {
     }
 
     fn set(&mut self, section: &str, name: &str, values: &[String]) {
+        self.set_at(section, name, values, None);
+    }
+
+    /// Where the name is not there yet, at that place or where new ones come.
+    fn set_at(&mut self, section: &str, name: &str, values: &[String], place: Option<usize>) {
         let places = self.places(section, name);
         for at in places.iter().skip(values.len()).rev() {
             self.lines.remove(*at);
@@ -199,7 +240,8 @@ impl IniText {
         let Some(missing) = values.get(places.len()..).filter(|missing| !missing.is_empty()) else {
             return;
         };
-        let first = places.last().map_or_else(|| self.place_for_new(section), |at| at + 1);
+        let first = places.last().map(|at| at + 1).or(place);
+        let first = first.unwrap_or_else(|| self.place_for_new(section));
         for (at, data) in missing.iter().enumerate() {
             self.lines.insert(first + at, format!("{name}={data}"));
         }

@@ -14,6 +14,7 @@ pub(crate) mod place;
 pub(crate) mod registry;
 mod room;
 pub(crate) mod settle;
+mod shared;
 mod shortcuts;
 #[cfg(test)]
 pub(crate) mod tests;

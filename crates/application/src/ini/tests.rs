@@ -68,7 +68,7 @@ fn settings_do_what_their_rules_say() {
         }
         assert_eq!(again, edited, "{case}");
         for (setting, result) in undo.into_iter().rev() {
-            edited.restore(setting.section, setting.name, &result.before).unwrap();
+            edited.restore(setting.section, setting.name, &result.before, None).unwrap();
             assert_eq!(edited.values(setting.section, setting.name), result.before, "{case}");
             if result.is_new_section {
                 assert!(edited.remove_empty_section(setting.section), "{case}");
@@ -184,7 +184,7 @@ proptest! {
         let mut file = ini(&before);
         let edited = file.apply(setting(&line)).unwrap();
         prop_assert!(!file.clone().apply(setting(&line)).unwrap().is_changed);
-        file.restore(&section, "N", &edited.before).unwrap();
+        file.restore(&section, "N", &edited.before, None).unwrap();
         if edited.is_new_section {
             prop_assert!(file.remove_empty_section(&section));
         }
@@ -201,7 +201,7 @@ proptest! {
             file.lines.iter().filter(|line| !names(line)).map(str::to_owned).collect::<Vec<_>>()
         };
         prop_assert_eq!(others(&file), others(&ini(&before)));
-        file.restore("a", "n", &edited.before).unwrap();
+        file.restore("a", "n", &edited.before, None).unwrap();
         prop_assert_eq!(file.values("a", "n"), edited.before);
         prop_assert_eq!(others(&file), others(&ini(&before)));
     }

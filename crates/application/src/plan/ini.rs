@@ -38,6 +38,8 @@ struct Touched {
 struct Edit {
     path: String,
     text: IniText,
+    /// As it was.
+    original: IniText,
     acts: Vec<(ItemPlace, Act)>,
     touched: Vec<Touched>,
     made_sections: Vec<String>,
@@ -86,7 +88,8 @@ impl Planner<'_> {
         let there = self.ground.read(&path)?;
         let text = IniText::parse(there.as_deref().unwrap_or_default(), self.given().convention);
         let (acts, touched, made_sections) = (Vec::new(), Vec::new(), Vec::new());
-        let mut edit = Edit { path, text, acts, touched, made_sections };
+        let original = text.clone();
+        let mut edit = Edit { path, text, original, acts, touched, made_sections };
         for place in places {
             let (at, setting) = ((index, Some(*place)), &file.settings[*place]);
             if let Err(refusal) = self.plan_setting(at, setting, &mut edit) {
@@ -158,7 +161,8 @@ impl Planner<'_> {
         let path = || edit.path.clone();
         for Touched { section, name, prior } in edit.touched {
             let ours = edit.text.values(&section, &name);
-            self.claim(GROUP, Claim::Ini { path: path(), section, name, prior, ours });
+            let above = edit.original.above(&section, &name).filter(|_| ours.is_empty());
+            self.claim(GROUP, Claim::Ini { path: path(), section, name, prior, ours, above });
         }
         for section in edit.made_sections {
             self.claim(GROUP, Claim::IniSection { path: path(), section });

@@ -57,6 +57,8 @@ pub enum Thing {
         name: String,
         prior: Vec<String>,
         ours: Vec<String>,
+        /// Of one that was taken away, lines that stood above it in its section, the nearest first.
+        above: Option<Vec<String>>,
     },
     /// A section that the application made: goes once nothing is in it.
     IniSection {

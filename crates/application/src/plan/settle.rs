@@ -11,7 +11,8 @@ use model::registry::Key;
 
 use super::make::Planner;
 use super::{
-    Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing, place,
+    Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing,
+    place, shared,
 };
 use crate::conflict::{self, Identity};
 use crate::plan::registry::Made;
@@ -47,6 +48,7 @@ pub(super) enum Claim {
         name: String,
         prior: Vec<String>,
         ours: Vec<String>,
+        above: Option<Vec<String>>,
     },
     IniSection {
         path: String,
@@ -147,7 +149,9 @@ impl<'p> Planner<'p> {
             .iter()
             .filter(|owned| !places.contains_key(&Identity::of(family, &owned.thing)))
             .cloned();
-        Ok(owns.into_iter().flatten().chain(carried).collect())
+        let mut owns: Vec<Owned> = owns.into_iter().flatten().chain(carried).collect();
+        owns.extend(shared::used(&owns, &self.others, family));
+        Ok(owns)
     }
 
     fn is_file(&self, path: &str) -> bool {
@@ -246,8 +250,8 @@ impl Settling<'_, '_> {
                 // Made anew by what came after.
                 self.file(path, false, recorded)?
             }
-            Claim::Ini { path, section, name, prior, ours } => {
-                self.ini(Thing::Ini { path, section, name, prior, ours }, recorded)
+            Claim::Ini { path, section, name, prior, ours, above } => {
+                self.ini(Thing::Ini { path, section, name, prior, ours, above }, recorded)
             }
             Claim::Value { key, name } => self.value(key, name, recorded)?,
             Claim::IniSection { path, section } => Thing::IniSection { path, section },
@@ -344,7 +348,11 @@ impl Settling<'_, '_> {
             return Ok(None);
         }
         let id = Identity::IniFile(place::folded(ground.family, &path).into_owned());
-        let (prior, ours) = self.edited(&path, recorded.get(&id).copied())?;
+        let record = recorded.get(&id).copied();
+        let (mut prior, ours) = self.edited(&path, record)?;
+        if record.is_none() && shared::is_made_file(&self.planner.others, &id) {
+            prior = Prior::Absent;
+        }
         Ok(Some(Thing::IniFile { path, prior, ours }))
     }
 
@@ -391,12 +399,13 @@ impl Settling<'_, '_> {
     fn ini(&self, mut thing: Thing, recorded: &Recorded<'_>) -> Thing {
         let id = Identity::of(self.planner.ground.family, &thing);
         let others = self.planner.others.of(&thing).iter().map(|(_, thing)| *thing);
-        let Thing::Ini { prior, ours, .. } = &mut thing else { return thing };
+        let Thing::Ini { prior, ours, above, .. } = &mut thing else { return thing };
         let same =
             |other: &&Thing| matches!(other, Thing::Ini { ours: theirs, .. } if theirs == ours);
         let first = recorded.get(&id).copied().or_else(|| others.into_iter().find(same));
-        if let Some(Thing::Ini { prior: was, .. }) = first {
+        if let Some(Thing::Ini { prior: was, above: stood, .. }) = first {
             prior.clone_from(was);
+            above.clone_from(stood);
         }
         thing
     }
@@ -449,7 +458,10 @@ impl Settling<'_, '_> {
 /// Of two items that edit one thing, the first knows what it was before.
 fn after(earlier: Option<Owned>, mut owned: Owned) -> Owned {
     match (earlier.map(|earlier| earlier.thing), &mut owned.thing) {
-        (Some(Thing::Ini { prior: first, .. }), Thing::Ini { prior, .. }) => *prior = first,
+        (Some(Thing::Ini { prior: first, above: stood, .. }), Thing::Ini { prior, above, .. }) => {
+            *prior = first;
+            *above = above.take().or(stood);
+        }
         (Some(Thing::Text { done: first, .. }), Thing::Text { done, .. }) => merge(done, &first),
         _ => {}
     }

@@ -69,10 +69,12 @@ fn put_owned(out: &mut Writer, owned: &Owned) {
             put_key(out.u8(7), key);
             out.text(name).option(prior.as_ref(), put_data).option(ours.as_ref(), put_data);
         }
-        Thing::Ini { path, section, name, prior, ours } => {
-            out.u8(8).text(path).text(section).text(name);
+        Thing::Ini { path, section, name, prior, ours, above } => {
+            let tag = if above.is_some() { 12 } else { 8 };
+            out.u8(tag).text(path).text(section).text(name);
             put_texts(out, prior);
             put_texts(out, ours);
+            above.iter().for_each(|above| put_texts(out, above));
         }
         Thing::IniSection { path, section } => _ = out.u8(9).text(path).text(section),
         Thing::Text { path, prior, ours, done } => {
@@ -106,12 +108,13 @@ fn take_owned(from: &mut Reader<'_>) -> Result<Owned, CodecError> {
             prior: from.option(take_data)?,
             ours: from.option(take_data)?,
         },
-        8 => Thing::Ini {
+        tag @ (8 | 12) => Thing::Ini {
             path: from.text()?,
             section: from.text()?,
             name: from.text()?,
             prior: from.list(Reader::text)?,
             ours: from.list(Reader::text)?,
+            above: (tag == 12).then(|| from.list(Reader::text)).transpose()?,
         },
         9 => Thing::IniSection { path: from.text()?, section: from.text()? },
         10 => Thing::Text {
@@ -222,7 +225,7 @@ mod tests {
     fn thing() -> impl Strategy<Value = Thing> {
         let file = (any::<String>(), prior(), digest(), any::<bool>());
         let value = (key(), any::<String>(), data(), data());
-        let ini = any::<(String, String, String, Vec<String>, Vec<String>)>();
+        let ini = any::<(String, String, String, Vec<String>, Vec<String>, Option<Vec<String>>)>();
         let text = (any::<String>(), prior(), digest(), prop::collection::vec(done(), 0..3));
         prop_oneof![
             file.prop_map(|(path, prior, ours, shared)| Thing::File { path, prior, ours, shared }),
@@ -232,8 +235,8 @@ mod tests {
             key().prop_map(|key| Thing::Key { key }),
             key().prop_map(|key| Thing::RemovedKey { key }),
             value.prop_map(|(key, name, prior, ours)| Thing::Value { key, name, prior, ours }),
-            ini.prop_map(|(path, section, name, prior, ours)| {
-                Thing::Ini { path, section, name, prior, ours }
+            ini.prop_map(|(path, section, name, prior, ours, above)| {
+                Thing::Ini { path, section, name, prior, ours, above }
             }),
             any::<(String, String)>()
                 .prop_map(|(path, section)| Thing::IniSection { path, section }),

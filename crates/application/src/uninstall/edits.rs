@@ -54,8 +54,10 @@ impl Leaving<'_> {
             Thing::Ini { .. } => !self.holders.of(thing).is_empty(),
             _ => false,
         };
+        // One that was made goes once nothing is in it, whoever wrote there.
         if let Some((_, prior, _)) = whole
             && is_ours
+            && *prior != Prior::Absent
             && !places.iter().any(|at| is_wanted(&owns[*at].thing))
         {
             return self.put_ini_back(path, prior, places);
@@ -133,7 +135,7 @@ impl Leaving<'_> {
     }
 
     fn undo_setting(&self, thing: &Thing, text: &mut IniText) -> Result<Outcome, Refusal> {
-        let Thing::Ini { section, name, prior, ours, path } = thing else {
+        let Thing::Ini { section, name, prior, ours, path, above } = thing else {
             return Ok(Outcome::InPlace);
         };
         let same =
@@ -150,7 +152,7 @@ impl Leaving<'_> {
             false => without(&now, prior, ours),
         };
         let Some(back) = back else { return Ok(left("it was changed since")) };
-        text.restore(section, name, &back)
+        text.restore(section, name, &back, above.as_deref())
             .map_err(|why| Refusal::new("DH-P010", format!("`{path}`: {why}")))?;
         Ok(changed(words::values(&now), words::values(&back)))
     }

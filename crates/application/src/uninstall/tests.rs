@@ -223,3 +223,77 @@ fn lines_that_somebody_added_outlive_a_repair() {
     take_away(&mut machine, &record, &[]);
     assert_eq!(machine.bytes("/etc/motd"), b"hello\nby me\n");
 }
+
+/// A folder, a key and a section that one application made and another one uses go with the last.
+#[test]
+fn what_one_made_and_another_uses_goes_with_the_last() {
+    for (family, folder) in [(Family::Linux, "/opt/both"), (Family::Windows, r"C:\Both")] {
+        for first_leaves_first in [true, false] {
+            let mut machine = Memory::new(family);
+            machine.folders.insert("WinDir".to_owned(), r"C:\Windows".to_owned());
+            let before = machine.clone();
+            let items = |name: &str| {
+                let below = |rest: &str| format!("{folder}/{rest}").replace('/', &slash(family));
+                let mut items = Items {
+                    files: vec![file(&below(&format!("{name}/file")), false)],
+                    ini: vec![ini(&below("both.ini"), "S", name, "1", IniRule::CreateAlways)],
+                    ..Items::default()
+                };
+                if family == Family::Windows {
+                    items.registry = vec![value(name, "1", RegistryRule::CreateAlways)];
+                }
+                items
+            };
+            let first = distribute(&mut machine, &named(1, items("one")), &[]);
+            let others = slice::from_ref(&first);
+            let second = distribute(&mut machine, &named(2, items("two")), others);
+            let (leaves, stays) = match first_leaves_first {
+                true => (&first, &second),
+                false => (&second, &first),
+            };
+            take_away(&mut machine, leaves, slice::from_ref(stays));
+            take_away(&mut machine, stays, &[]);
+            let told = |machine: &Memory| -> Vec<String> {
+                machine.entries().map(|(path, entry)| format!("{path} {entry:?}")).collect()
+            };
+            assert_eq!(told(&machine), told(&before), "{family:?} {first_leaves_first}");
+            assert_eq!(machine.registry(), before.registry(), "{family:?} {first_leaves_first}");
+        }
+    }
+}
+
+fn slash(family: Family) -> String {
+    place::separator(family).to_string()
+}
+
+#[test]
+fn deleted_settings_come_back_where_they_stood() {
+    let before = "[S]\na=1\n; note\nb=2\nc=3\n[T]\nx=1\n";
+    for (deleted, since, expect) in [
+        (&["b"][..], "[S]\na=1\n; note\nc=9\n[T]\n", "[S]\na=1\n; note\nb=2\nc=9\n[T]\n"),
+        (&["a"], "[S]\n; note\nb=2\nd=4\n", "[S]\na=1\n; note\nb=2\nd=4\n"),
+        (&["c"], "[S]\na=7\nd=4\n", "[S]\na=7\nc=3\nd=4\n"),
+        (&["c"], "[S]\nd=4\ne=5\n", "[S]\nd=4\ne=5\nc=3\n"),
+        (&["b", "c"], "[S]\na=1\n; note\nd=4\n", "[S]\na=1\n; note\nb=2\nc=3\nd=4\n"),
+        (&["c", "b"], "[S]\na=1\n; note\nd=4\n", "[S]\na=1\n; note\nb=2\nc=3\nd=4\n"),
+        (&["b"], "[T]\nx=1\n", "[T]\nx=1\n[S]\nb=2\n"),
+    ] {
+        let mut machine = Memory::new(Family::Linux);
+        machine.put("/a.ini", Entry::file(before));
+        let delete = |name: &&str| IniSetting {
+            section: text("S"),
+            name: text(name),
+            data: None,
+            rule: IniRule::Delete,
+            handling: Handling::default(),
+        };
+        let settings = deleted.iter().map(delete).collect();
+        let ini = vec![IniFile { path: text("/a.ini"), settings }];
+        let record = distribute(&mut machine, &named(1, Items { ini, ..Items::default() }), &[]);
+        machine.put("/a.ini", Entry::file(since));
+        let record = Installed::decode(&record.encode()).unwrap();
+        take_away(&mut machine, &record, &[]);
+        let now = machine.entries().find(|(path, _)| *path == "/a.ini").map(|(_, entry)| entry);
+        assert_eq!(now, Some(&Entry::file(expect)), "{deleted:?} {since:?}");
+    }
+}
