@@ -3,6 +3,7 @@
 //! Reads what was typed, lets one command do it, and turns what came of it into lines and an exit
 //! code. Data goes to standard output, all else to standard error.
 
+mod ask;
 mod cli;
 mod commands;
 mod connection;

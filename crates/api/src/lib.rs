@@ -13,6 +13,7 @@ mod release;
 mod schedule;
 mod secret;
 mod server;
+mod signature;
 mod ssh;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,7 @@ pub use message::{
 };
 pub use release::{Installer, NewRelease, NewUpdate, Program, Release, Update, UpdateMachine};
 pub use secret::{NewSecret, Secret, SecretTest};
+pub use signature::{ComputerToSign, SignedEnvelope, ToSign, Unsigned};
 pub use ssh::{SshLogin, SshPolicy, SshTested, SshTrust, SshTrusted, SshWay};
 
 pub use schedule::{NewSchedule, Schedule, ScheduleStart};

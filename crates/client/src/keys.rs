@@ -2,7 +2,7 @@
 
 use api::{
     KeyRevocation, KeyRotation, Keys, KeysChanged, LogSettings, Refreshed, Reloaded, ServerChange,
-    ServerRecord, ServerStatus, SignedDocument,
+    ServerRecord, ServerStatus, SignedDocument, SignedEnvelope, ToSign, Unsigned,
 };
 use hyper::Method;
 
@@ -57,6 +57,20 @@ impl Client {
 
     pub async fn prepare_keys(&self, how: &KeyRotation) -> Result<SignedDocument, RequestError> {
         self.send(Method::POST, path(["keys", "prepare"]), how).await
+    }
+
+    /// What waits for signatures of operators.
+    pub async fn unsigned(&self) -> Result<Vec<Unsigned>, RequestError> {
+        self.all(path(["signatures"])).await
+    }
+
+    pub async fn to_sign(&self, id: &str) -> Result<ToSign, RequestError> {
+        self.get(path(["signatures", id])).await
+    }
+
+    /// Tells how many signatures are missing then.
+    pub async fn sign(&self, id: &str, signed: &SignedEnvelope) -> Result<Unsigned, RequestError> {
+        self.send(Method::POST, path(["signatures", id]), signed).await
     }
 
     pub async fn submit_keys(&self, next: &SignedDocument) -> Result<KeysChanged, RequestError> {

@@ -12,10 +12,14 @@ use crate::hall::Hall;
 /// Groups in one another are followed so far; the database holds no rings.
 const GROUPS_DEEP: usize = 64;
 
+type Groups = BTreeMap<ComputerId, (String, Option<ComputerId>)>;
+
 /// All computers and agents on record, as they were read at one instant.
 pub struct Fleet {
     rows: Vec<rows::Computer>,
     agents: HashMap<ComputerId, (rows::Agent, bool)>,
+    /// Names of groups, and the groups that they are in.
+    groups: Groups,
     at: Timestamp,
 }
 
@@ -27,13 +31,15 @@ impl Fleet {
             let is_connected = hall.links.is_online(agent.computer);
             (agent.computer, (agent, is_connected))
         };
-        Ok(Self { rows, agents: agents.into_iter().map(known).collect(), at: now() })
+        let (groups, agents) = (groups(&rows), agents.into_iter().map(known).collect());
+        Ok(Self { rows, agents, groups, at: now() })
     }
 
     #[cfg(test)]
     pub fn of(rows: Vec<rows::Computer>, agents: Vec<rows::Agent>) -> Self {
         let agents = agents.into_iter().map(|agent| (agent.computer, (agent, true)));
-        Self { rows, agents: agents.collect(), at: Timestamp::EPOCH }
+        let groups = groups(&rows);
+        Self { rows, agents: agents.collect(), groups, at: Timestamp::EPOCH }
     }
 
     pub fn agents(&self) -> impl Iterator<Item = &rows::Agent> {
@@ -42,13 +48,12 @@ impl Fleet {
 
     /// The computers, without groups, in a group and all below it.
     pub fn in_group(&self, group: ComputerId) -> Vec<ComputerId> {
-        let groups = self.groups();
         let is_in = |row: &&rows::Computer| {
             let mut parent = row.computer.parent;
             for _ in 0..GROUPS_DEEP {
                 match parent {
                     Some(id) if id == group => return true,
-                    Some(id) => parent = groups.get(&id).and_then(|(_, parent)| *parent),
+                    Some(id) => parent = self.groups.get(&id).and_then(|(_, parent)| *parent),
                     None => return false,
                 }
             }
@@ -60,7 +65,6 @@ impl Fleet {
 
     /// The computers, without groups, that a condition holds for, by name.
     pub fn choose(&self, condition: &Condition) -> impl Iterator<Item = &rows::Computer> {
-        let groups = self.groups();
         let is_meant = move |row: &&rows::Computer| {
             let agent = self.agents.get(&row.computer.id).map(|(agent, is_connected)| Agent {
                 state: agent.state.as_str(),
@@ -72,7 +76,7 @@ impl Fleet {
             });
             let subject = Subject {
                 computer: &row.computer,
-                groups: above(&groups, row.computer.parent),
+                groups: above(&self.groups, row.computer.parent),
                 agent,
                 created_by: &row.created_by,
                 created_at: row.created_at,
@@ -82,13 +86,6 @@ impl Fleet {
         let machines = self.rows.iter().filter(|row| !row.computer.is_group);
         machines.filter(is_meant)
     }
-
-    fn groups(&self) -> BTreeMap<ComputerId, (&str, Option<ComputerId>)> {
-        let groups = self.rows.iter().filter(|row| row.computer.is_group);
-        groups
-            .map(|row| (row.computer.id, (row.computer.name.as_str(), row.computer.parent)))
-            .collect()
-    }
 }
 
 /// The computers, without groups, that a condition holds for now, by name.
@@ -97,17 +94,19 @@ pub async fn choose(hall: &Hall, condition: &Condition) -> Result<Vec<rows::Comp
     Ok(fleet.choose(condition).cloned().collect())
 }
 
+fn groups(rows: &[rows::Computer]) -> Groups {
+    let groups = rows.iter().map(|row| &row.computer).filter(|computer| computer.is_group);
+    groups.map(|group| (group.id, (group.name.clone(), group.parent))).collect()
+}
+
 /// The names of the groups above, the nearest first.
-fn above<'a>(
-    groups: &BTreeMap<ComputerId, (&'a str, Option<ComputerId>)>,
-    parent: Option<ComputerId>,
-) -> Vec<&'a str> {
+fn above(groups: &Groups, parent: Option<ComputerId>) -> Vec<&str> {
     let mut names = Vec::new();
     let mut next = parent.and_then(|parent| groups.get(&parent));
     while let Some((name, parent)) = next
         && names.len() < GROUPS_DEEP
     {
-        names.push(*name);
+        names.push(name.as_str());
         next = parent.and_then(|parent| groups.get(&parent));
     }
     names

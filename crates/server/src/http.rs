@@ -22,6 +22,7 @@ mod schedules;
 mod secrets;
 mod server;
 mod servers;
+mod signatures;
 mod ssh;
 mod workflows;
 
@@ -73,6 +74,9 @@ const PAGE_ROWS_MAX: u32 = 10_000;
         keys::revoke,
         keys::prepare,
         keys::submit,
+        signatures::list,
+        signatures::show,
+        signatures::sign,
         operators::agents,
         operators::approve,
         operators::revoke,
@@ -262,6 +266,8 @@ fn of_the_fleet() -> Router<Arc<Hall>> {
         .route("/api/keys/revoke", post(keys::revoke))
         .route("/api/keys/prepare", post(keys::prepare))
         .route("/api/keys/submit", post(keys::submit))
+        .route("/api/signatures", get(signatures::list))
+        .route("/api/signatures/{id}", get(signatures::show).post(signatures::sign))
         .route("/api/tokens", get(operators::tokens).post(operators::make_token))
         .route("/api/tokens/{id}", delete(operators::revoke_token))
 }

@@ -36,6 +36,7 @@ mod reload;
 mod schedules;
 mod secrets;
 pub mod settings;
+mod signatures;
 mod ssh;
 mod start;
 mod updates;

@@ -8,30 +8,31 @@
 mod heard;
 mod sets;
 mod standings;
+mod statements;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{ApplicationId, ComputerId, Digest};
-use store::rows::{Agent, AgentState, WantedSet as Told};
+use store::rows::{self, Agent, AgentState, WantedHead, WantedSet as Told};
 use store::{CommitError, ReadError, Write};
 use tokio::sync::{Notify, watch};
 use trust::{
-    NoTree, Signed, TargetTree, VerifyingKey, Wanted as Statement, WantedLeaf, WantedPresented,
-    WantedSet,
+    NoTree, TargetTree, VerifyingKey, Wanted as Statement, WantedLeaf, WantedPresented, WantedSet,
 };
 use wire::wanted::WantedNews;
 
 use crate::applications;
 use crate::clock::now;
-use crate::core::chain;
+use crate::core::{Gone, chain};
 use crate::fleet::Fleet;
 use crate::gateway::cleaned;
-use crate::hall::{About, Hall};
+use crate::hall::{About, Hall, SELF};
 use heard::Heard;
 pub use sets::{Publication, sets};
 pub use standings::hear_standings;
+use statements::{Standing, Statements};
 
 /// What comes in quick succession is looked at together.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -46,6 +47,7 @@ pub struct Wanted {
     /// Documents by hash, so that each is read once.
     read: Mutex<HashMap<Digest, Arc<application::Application>>>,
     heard: Heard,
+    statements: Statements,
 }
 
 /// Why machines were not told what they are to have.
@@ -57,6 +59,8 @@ pub enum TellError {
     Commit(#[from] CommitError),
     #[error(transparent)]
     Tree(#[from] NoTree),
+    #[error(transparent)]
+    Gone(#[from] Gone),
 }
 
 impl Wanted {
@@ -65,84 +69,135 @@ impl Wanted {
         self.news.notify_one();
     }
 
-    /// The document of a publication, unless this version cannot read it any more.
-    fn read(&self, row: &store::rows::Application) -> Option<Arc<application::Application>> {
+    /// The latest publication of each application; documents of others are let go of.
+    fn publications(&self, rows: Vec<rows::Application>) -> BTreeMap<ApplicationId, Publication> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = read.get(&row.digest) {
-            return Some(known.clone());
-        }
-        let known = Arc::new(applications::check(&row.text).0?);
-        read.insert(row.digest, known.clone());
-        Some(known)
-    }
-
-    /// The latest publication of each application.
-    pub async fn publications(
-        &self,
-        hall: &Hall,
-    ) -> Result<BTreeMap<ApplicationId, Publication>, ReadError> {
-        let rows = hall.store.applications().await?;
-        let read = rows.into_iter().map(|row| {
-            let document = self.read(&row);
+        let mut known = std::mem::take(&mut *read);
+        let publications = rows.into_iter().map(|row| {
+            let document = known.remove(&row.digest).or_else(|| read.get(&row.digest).cloned());
+            // One that this version cannot read any more has none.
+            let document = document.or_else(|| applications::check(&row.text).0.map(Arc::new));
+            if let Some(document) = &document {
+                read.insert(row.digest, document.clone());
+            }
             (row.id, Publication { row, document })
         });
-        Ok(read.collect())
+        publications.collect()
     }
 
     /// Works out what every machine is to have, and tells those for which it changed. How many.
-    pub async fn tell(&self, hall: &Hall) -> Result<usize, TellError> {
+    pub async fn tell(&self, hall: &Arc<Hall>) -> Result<usize, TellError> {
         let associations = hall.store.associations().await?;
-        let told = hall.store.wanted_sets().await?;
-        let last = told.iter().map(|row| row.serial).max().unwrap_or(0);
+        let heads = hall.store.wanted_heads().await?;
+        let last = heads.iter().map(|head| head.serial).max().unwrap_or(0);
         let last = last.max(self.heard.last_serial());
         if associations.is_empty() && last == 0 {
             return Ok(0);
         }
-        let publications = self.publications(hall).await?;
-        let fleet = Fleet::read(hall).await?;
-        let wanted = sets(&fleet, &associations, &publications);
-        let told: BTreeMap<ComputerId, Told> =
-            told.into_iter().map(|row| (row.computer, row)).collect();
-        let mut changed = Vec::new();
-        for agent in fleet.agents().filter(|agent| agent.state == AgentState::Enrolled) {
-            let set = wanted.get(&agent.computer);
-            let Some(leaf) = leaf(agent, set.unwrap_or(&WantedSet::default())) else { continue };
-            let heard = self.heard.serial(agent.computer);
-            let is_same = match told.get(&agent.computer) {
-                Some(row) => {
-                    let is_ours = row.leaf == leaf.encode() && self.is_signed_by_us(hall, row);
-                    is_ours && row.serial >= heard
-                }
-                None => set.is_none() && heard == 0,
-            };
-            if !is_same {
-                changed.push((leaf, set.cloned().unwrap_or_default()));
-            }
+        let standing = self.statements.judge(hall, &heads).await?;
+        self.release(hall, &heads, &standing).await?;
+        let published = hall.store.applications().await?;
+        let (fleet, of) = (Fleet::read(hall).await?, hall.clone());
+        let signing = tokio::task::spawn_blocking(move || {
+            let publications = of.wanted.publications(published);
+            let wanted = sets(&fleet, &associations, &publications);
+            sign(&of, last, &of.wanted.changed(&fleet, &wanted, heads, &standing))
+        });
+        let rows = signing.await.map_err(|_| Gone)??;
+        let Some(first) = rows.first() else { return Ok(0) };
+        let (serial, is_whole) = (first.serial, self.statements.is_signed(hall, first));
+        let mut writes: Vec<Write> = rows.iter().cloned().map(Write::PutWantedSet).collect();
+        let count = rows.len();
+        if !is_whole {
+            let text = format!(
+                "what {count} computers are to have waits for an operator's signature: `deskhand \
+                 keys operator list`"
+            );
+            writes.push(hall.event("keys", About::NOTHING, SELF, text));
         }
-        let rows = sign(hall, last, &changed)?;
-        if rows.is_empty() {
+        hall.writer.submit(writes).await?;
+        if !is_whole {
+            self.statements.withhold(serial);
             return Ok(0);
         }
-        let writes = rows.iter().cloned().map(Write::PutWantedSet).collect();
-        hall.writer.submit(writes).await?;
-        let count = rows.len();
         for row in rows {
             hall.links.want(row.computer, presented(row));
         }
         Ok(count)
     }
 
-    /// After a change of keys everybody is told anew.
-    fn is_signed_by_us(&self, hall: &Hall, row: &Told) -> bool {
-        let statement =
-            Signed::decode(&row.envelope).and_then(|signed| Statement::decode(signed.payload()));
-        statement.is_ok_and(|statement| statement.key == hall.identity.key_id())
+    /// What machines are to have that is not what they were told last. Where anything changes, what
+    /// waits for signatures is stated anew with it, so that what waits is always whole.
+    fn changed(
+        &self,
+        fleet: &Fleet,
+        wanted: &BTreeMap<ComputerId, WantedSet>,
+        heads: Vec<WantedHead>,
+        standing: &Standing,
+    ) -> Vec<(WantedLeaf, WantedSet)> {
+        let told: BTreeMap<ComputerId, WantedHead> =
+            heads.into_iter().map(|head| (head.computer, head)).collect();
+        let (mut changed, mut waiting) = (Vec::new(), Vec::new());
+        let mut is_whole = true;
+        for agent in fleet.agents().filter(|agent| agent.state == AgentState::Enrolled) {
+            let set = wanted.get(&agent.computer);
+            let Some(leaf) = leaf(agent, set.unwrap_or(&WantedSet::default())) else { continue };
+            let head = told.get(&agent.computer);
+            let heard = self.heard.serial(agent.computer);
+            let is_same = match head {
+                Some(head) => {
+                    let is_ours = head.leaf == leaf.encode() && standing.is_ours(head.serial);
+                    is_ours && head.serial >= heard
+                }
+                None => set.is_none() && heard == 0,
+            };
+            let pair = (leaf, set.cloned().unwrap_or_default());
+            match head {
+                _ if !is_same => changed.push(pair),
+                Some(head) if standing.is_open(head.serial) && head.taken < head.serial => {
+                    is_whole &= standing.is_whole(head.serial);
+                    waiting.push(pair);
+                }
+                _ => {}
+            }
+        }
+        if !changed.is_empty() || !is_whole {
+            changed.append(&mut waiting);
+        }
+        changed
+    }
+
+    /// Tells machines what they were not told before enough had signed it.
+    async fn release(
+        &self,
+        hall: &Hall,
+        heads: &[WantedHead],
+        standing: &Standing,
+    ) -> Result<(), ReadError> {
+        let freed = self.statements.release(standing);
+        for head in heads.iter().filter(|head| freed.contains(&head.serial)) {
+            if let Some(row) = hall.store.wanted_set(head.computer).await?
+                && row.serial == head.serial
+            {
+                hall.links.want(row.computer, presented(row));
+            }
+        }
+        Ok(())
     }
 
     /// What an agent that has just been welcomed is to have.
     pub async fn greet(&self, hall: &Hall, computer: ComputerId) -> Option<WantedPresented> {
         let row = hall.store.wanted_set(computer).await.ok()??;
+        if !self.statements.is_signed(hall, &row) {
+            self.statements.withhold(row.serial);
+            return None;
+        }
         Some(presented(row))
+    }
+
+    /// Whether that waits for signatures before its machine is told.
+    pub fn is_waiting(&self, hall: &Hall, row: &Told) -> bool {
+        row.taken < row.serial && !self.statements.is_signed(hall, row)
     }
 
     /// What an agent says of the set that it goes by: when it is linked, and when it was presented
@@ -168,10 +223,12 @@ impl Wanted {
     /// Presents once more what agents have not said that they go by.
     async fn present_again(&self, hall: &Hall) {
         // A store that cannot be read is told of by whoever looks next.
-        let told = hall.store.wanted_sets().await.unwrap_or_default();
-        let untaken = told.into_iter().filter(|row| row.taken < row.serial);
-        for row in untaken.filter(|row| hall.links.is_online(row.computer)) {
-            hall.links.want(row.computer, presented(row));
+        let heads = hall.store.wanted_heads().await.unwrap_or_default();
+        let untaken = heads.into_iter().filter(|head| head.taken < head.serial);
+        for head in untaken.filter(|head| hall.links.is_online(head.computer)) {
+            if let Some(wanted) = self.greet(hall, head.computer).await {
+                hall.links.want(head.computer, wanted);
+            }
         }
     }
 }

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 use model::{ComputerId, DeploymentId, Digest, Outcome, RunId, ServerId, Timestamp, TokenId};
 
-pub use application::{Application, ApplicationState, Assigned, Association, WantedSet};
+pub use application::{
+    Application, ApplicationState, Assigned, Association, WantedHead, WantedSet,
+};
 
 /// A deployment server of this database.
 #[derive(Debug, Clone, PartialEq, Eq)]

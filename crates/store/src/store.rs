@@ -16,7 +16,7 @@ use model::{ApplicationId, ComputerId, DeploymentId, Digest, RunId, ServerId, Ti
 use crate::rows::{
     Agent, Application, ApplicationState, Association, Computer, Deployment, DeploymentCopy,
     Document, Effect, KeptMessage, LoggedEvent, Origin, Record, Run, RunCount, RunJournal, Server,
-    Setting, Token, WantedSet, Warrant, Workflow,
+    Setting, Token, WantedHead, WantedSet, Warrant, Workflow,
 };
 use crate::{CommitError, Fence, ReadError, Write};
 
@@ -182,6 +182,8 @@ pub trait Store: Send + Sync + 'static {
     /// By computer.
     fn wanted_sets(&self) -> Read<'_, Vec<WantedSet>>;
     fn wanted_set(&self, computer: ComputerId) -> Read<'_, Option<WantedSet>>;
+    /// The same without contents, by computer: of all machines this is read often.
+    fn wanted_heads(&self) -> Read<'_, Vec<WantedHead>>;
     fn application_states(
         &self,
         filter: StateFilter,

@@ -102,6 +102,12 @@ pub enum Write {
         computer: ComputerId,
         serial: u64,
     },
+    /// The envelope of all sets with that serial has more signatures. Does nothing when there are
+    /// none.
+    SignWantedSets {
+        serial: u64,
+        envelope: Vec<u8>,
+    },
     /// Does nothing when a later one is there. Refused when there is no such computer.
     PutApplicationState(ApplicationState),
     /// Does nothing when it is not there.
@@ -262,7 +268,9 @@ pub(crate) fn check_numbers(write: &Write) -> Result<(), Refusal> {
         Write::ReadMessage { seq, .. } => &[("number", *seq)],
         Write::PutApplication(row) => &[("files", row.source_files), ("bytes", row.source_bytes)],
         Write::PutWantedSet(row) => &[("serial", row.serial), ("serial", row.taken)],
-        Write::WantedSetTaken { serial, .. } => &[("serial", *serial)],
+        Write::WantedSetTaken { serial, .. } | Write::SignWantedSets { serial, .. } => {
+            &[("serial", *serial)]
+        }
         Write::PutApplicationState(row) => &[("drift", row.drift)],
         Write::PutEffect(Effect { attempt, visit, part, .. }) => {
             &[("attempt", *attempt), ("visit", *visit), ("part", *part)]

@@ -33,6 +33,19 @@ impl Signed {
         self
     }
 
+    /// The same with a signature that was made elsewhere; none when it is not that of `key`.
+    #[must_use]
+    pub fn with(mut self, key: &VerifyingKey, signature: Signature) -> Option<Self> {
+        if !self.is_signed_by(key, &signature) {
+            return None;
+        }
+        let id = key.id();
+        if let Err(place) = self.signatures.binary_search_by_key(&id, |(id, _)| *id) {
+            self.signatures.insert(place, (id, signature));
+        }
+        Some(self)
+    }
+
     pub fn payload_type(&self) -> &str {
         &self.payload_type
     }
@@ -112,6 +125,19 @@ mod tests {
         let key = [a, b].map(|key| key.verifying_key());
         assert!(key.iter().any(|key| ab.is_signed_by(key, &signature)));
         assert!(!key.iter().any(|key| other_type.is_signed_by(key, &signature)));
+    }
+
+    #[test]
+    fn a_signature_made_elsewhere_is_taken_when_it_fits() {
+        let (a, b) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let envelope = || Signed::new("t", vec![1, 2]);
+        let (both, by_b) = (envelope().signed_by(&a).signed_by(&b), envelope().signed_by(&b));
+        let (_, signature) = by_b.signatures()[0];
+        let with = |held: Signed, key: &SigningKey| held.with(&key.verifying_key(), signature);
+        assert_eq!(with(envelope().signed_by(&a), &b), Some(both.clone()));
+        assert_eq!(with(both.clone(), &b), Some(both));
+        assert_eq!(with(envelope(), &a), None);
+        assert_eq!(with(Signed::new("u", vec![1, 2]), &b), None);
     }
 
     #[test]

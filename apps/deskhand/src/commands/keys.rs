@@ -2,6 +2,7 @@
 
 mod change;
 mod document;
+mod operator;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -97,6 +98,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// What waits for an operator's signature, and signing it
+    Operator(operator::Args),
 }
 
 pub async fn run(args: Args) -> Result<ExitCode> {
@@ -118,6 +121,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         }
         Action::Prepare(what) => document::prepare(&connection.client()?, what).await?,
         Action::Sign { file, key } => document::sign(&file, &key)?,
+        Action::Operator(args) => return operator::run(&connection.client()?, args).await,
         Action::Submit { file, json } => {
             let signed = document::read(&file)?;
             let signed = api::SignedDocument { signed: signed.to_string() };
@@ -193,6 +197,12 @@ fn described(kind: &str, label: &Label, key: &VerifyingKey) -> serde_json::Value
 
 fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn private_key(file: &Path) -> Result<SigningKey> {
+    let text = zeroize::Zeroizing::new(read(file)?);
+    let (_, key) = key_file::decode_private(&text).map_err(|error| not_a_key(file, &error))?;
+    Ok(key)
 }
 
 fn not_a_key(file: &Path, error: &key_file::KeyFileError) -> Trouble {

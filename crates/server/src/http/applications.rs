@@ -1,6 +1,6 @@
 //! Applications: published, looked at, withdrawn; and how they stand on machines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -123,7 +123,23 @@ pub async fn states(
     let rows = hall.store.application_states(filter, Page { after, limit }).await?;
     let is_last = rows.len() < limit as usize;
     let next = rows.last().filter(|_| !is_last).map(write_key);
-    Ok(Json(api::Listing { items: state_views(&hall, rows).await?, next }))
+    let named: BTreeSet<ComputerId> = rows.iter().map(|row| row.computer).collect();
+    let mut waiting = HashMap::new();
+    for computer in named {
+        let told = hall.store.wanted_set(computer).await?;
+        let told = told.filter(|told| hall.wanted.is_waiting(&hall, told));
+        if let Some(set) = told.and_then(|told| WantedSet::decode(&told.set).ok()) {
+            waiting.insert(computer, set);
+        }
+    }
+    let computers: Vec<ComputerId> = rows.iter().map(|row| row.computer).collect();
+    let mut items = state_views(&hall, rows).await?;
+    for (state, computer) in items.iter_mut().zip(computers) {
+        if let Some(set) = waiting.get(&computer) {
+            withheld(state, set);
+        }
+    }
+    Ok(Json(api::Listing { items, next }))
 }
 
 fn write_key(row: &rows::ApplicationState) -> String {
@@ -163,6 +179,9 @@ pub async fn of_computer(
     let untold: Vec<_> =
         untold.map(|wanted| untold_view(computer.id, &computer.name, wanted)).collect();
     states.extend(untold);
+    if told.as_ref().is_some_and(|told| hall.wanted.is_waiting(&hall, told)) {
+        states.iter_mut().for_each(|state| withheld(state, &set));
+    }
     Ok(Json(api::ComputerApplications {
         computer: computer.name,
         serial: told.as_ref().map(|told| told.serial),
@@ -171,6 +190,19 @@ pub async fn of_computer(
         applications: set.applications.iter().map(wanted_view).collect(),
         states,
     }))
+}
+
+/// How an application stands whose machine is not told of it before an operator signs that.
+fn withheld(state: &mut api::ApplicationState, set: &WantedSet) {
+    let is_it =
+        |wanted: &&WantedApplication| wanted.application.to_string() == state.application_id;
+    let wanted = set.applications.iter().find(is_it).map(|wanted| wanted.version);
+    if state.wanted == wanted && state.state != "untold" {
+        return;
+    }
+    state.wanted = wanted;
+    state.state = "pending".to_owned();
+    state.pending = Some("an operator's signature".to_owned());
 }
 
 /// Wanted, and nothing was heard of it.
@@ -190,7 +222,7 @@ fn untold_view(
         state: "untold".to_owned(),
         drift: 0,
         error: None,
-        pending: Some("its agent has not told anything of it".to_owned()),
+        pending: Some("a word of its agent".to_owned()),
         next_attempt: None,
         told_at: None,
     }

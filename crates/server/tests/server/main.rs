@@ -23,4 +23,5 @@ mod robot;
 mod running;
 mod schedules;
 mod secrets;
+mod signatures;
 mod starting;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{ApplicationId, ComputerId};
 
 use super::State;
-use crate::rows::{Application, ApplicationState, Assigned, Association, WantedSet};
+use crate::rows::{Application, ApplicationState, Assigned, Association, WantedHead, WantedSet};
 use crate::store::{Page, StateFilter, StateKey};
 use crate::write::{FIRST, name_key};
 use crate::{Refusal, Write};
@@ -22,6 +22,7 @@ impl State {
             }
             Write::PutWantedSet(row) => self.put_wanted_set(row)?,
             Write::WantedSetTaken { computer, serial } => self.take_wanted_set(computer, serial),
+            Write::SignWantedSets { serial, envelope } => self.sign_wanted_sets(serial, &envelope),
             Write::PutApplicationState(row) => self.put_application_state(row)?,
             Write::RemoveApplicationState { computer, application, user } => {
                 self.states.remove(&(computer, application, user));
@@ -49,6 +50,14 @@ impl State {
         let mut all: Vec<_> = self.associations.values().cloned().collect();
         all.sort_by_cached_key(|row| (row.application, row.to.kind(), row.to.name()));
         all
+    }
+
+    pub(super) fn wanted_heads(&self) -> Vec<WantedHead> {
+        let head = |row: &WantedSet| {
+            let WantedSet { computer, serial, taken, .. } = *row;
+            WantedHead { computer, serial, leaf: row.leaf.clone(), taken }
+        };
+        self.wanted_sets.values().map(head).collect()
     }
 
     pub(super) fn application_states(
@@ -133,6 +142,14 @@ impl State {
     fn take_wanted_set(&mut self, computer: ComputerId, serial: u64) {
         if let Some(row) = self.wanted_sets.get(&computer).cloned() {
             self.wanted_sets.put(computer, WantedSet { taken: serial, ..row });
+        }
+    }
+
+    fn sign_wanted_sets(&mut self, serial: u64, envelope: &[u8]) {
+        let of_it: Vec<WantedSet> =
+            self.wanted_sets.values().filter(|row| row.serial == serial).cloned().collect();
+        for row in of_it {
+            self.wanted_sets.put(row.computer, WantedSet { envelope: envelope.to_vec(), ..row });
         }
     }
 

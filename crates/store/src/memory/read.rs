@@ -9,7 +9,7 @@ use super::{MemoryStore, State};
 use crate::rows::{
     Agent, Application, ApplicationState, Association, Computer, Deployment, DeploymentCopy,
     Document, Effect, KeptMessage, LoggedEvent, Origin, Record, Run, RunCount, RunJournal, Server,
-    Setting, Token, WantedSet, Warrant, Workflow,
+    Setting, Token, WantedHead, WantedSet, Warrant, Workflow,
 };
 use crate::store::{
     Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, StateFilter, StateKey, Store,
@@ -296,6 +296,10 @@ impl Store for MemoryStore {
 
     fn wanted_sets(&self) -> Read<'_, Vec<WantedSet>> {
         self.read(|state| state.wanted_sets.values().cloned().collect())
+    }
+
+    fn wanted_heads(&self) -> Read<'_, Vec<WantedHead>> {
+        self.read(State::wanted_heads)
     }
 
     fn wanted_set(&self, computer: ComputerId) -> Read<'_, Option<WantedSet>> {

@@ -99,6 +99,16 @@ pub struct WantedSet {
     pub taken: u64,
 }
 
+/// Which set a machine was told to have, without what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedHead {
+    pub computer: ComputerId,
+    pub serial: u64,
+    pub leaf: Vec<u8>,
+    /// The serial that the machine has taken; 0 for none.
+    pub taken: u64,
+}
+
 /// How an application stands on a machine, as its agent told last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationState {

@@ -188,6 +188,19 @@ pub(super) async fn take_wanted_set(
     Ok(())
 }
 
+pub(super) async fn sign_wanted_sets(
+    tx: &mut SqliteConnection,
+    serial: u64,
+    envelope: Vec<u8>,
+) -> Result<(), Stop> {
+    sqlx::query("UPDATE wanted_sets SET envelope = $2 WHERE serial = $1")
+        .bind(number(serial))
+        .bind(envelope)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn put_state(
     tx: &mut SqliteConnection,
     row: ApplicationState,

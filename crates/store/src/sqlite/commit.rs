@@ -133,6 +133,9 @@ async fn apply_to_applications(
         Write::WantedSetTaken { computer, serial } => {
             applications::take_wanted_set(transaction, computer, serial).await
         }
+        Write::SignWantedSets { serial, envelope } => {
+            applications::sign_wanted_sets(transaction, serial, envelope).await
+        }
         Write::PutApplicationState(row) => applications::put_state(transaction, row).await,
         Write::RemoveApplicationState { computer, application, user } => {
             applications::remove_state(transaction, computer, application, user).await

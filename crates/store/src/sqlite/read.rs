@@ -13,7 +13,7 @@ use super::{SqliteStore, applications};
 use crate::rows::{
     Agent, Application, ApplicationState, Association, Computer, Deployment, DeploymentCopy,
     Document, Effect, KeptMessage, LoggedEvent, Origin, Record, Run, RunCount, RunJournal, Server,
-    Setting, Token, WantedSet, Warrant, Workflow,
+    Setting, Token, WantedHead, WantedSet, Warrant, Workflow,
 };
 use crate::store::{
     Commit, ComputerFilter, EventFilter, Page, Read, RunFilter, StateFilter, StateKey, Store,
@@ -350,6 +350,11 @@ impl Store for SqliteStore {
 
     fn wanted_set(&self, computer: ComputerId) -> Read<'_, Option<WantedSet>> {
         self.one(by_id("SELECT * FROM wanted_sets WHERE computer = $1", computer.as_bytes()))
+    }
+
+    fn wanted_heads(&self) -> Read<'_, Vec<WantedHead>> {
+        let sql = "SELECT computer, serial, leaf, taken FROM wanted_sets ORDER BY computer";
+        self.all(sqlx::query(sql))
     }
 
     fn application_states(

@@ -10,7 +10,7 @@ use crate::ReadError;
 use crate::rows::{
     Agent, AgentState, Application, ApplicationState, Assigned, Association, Computer, Deployment,
     DeploymentCopy, Document, Effect, Event, KeptMessage, LoggedEvent, Message, Origin, Reading,
-    Record, Run, RunCount, Server, Setting, Token, WantedSet, Warrant, Workflow,
+    Record, Run, RunCount, Server, Setting, Token, WantedHead, WantedSet, Warrant, Workflow,
 };
 
 /// A row that knows its table.
@@ -350,6 +350,19 @@ impl FromRow for Association {
             repair: row.get("repair")?,
             created_by: row.text("created_by")?,
             created_at: row.time("created_at")?,
+        })
+    }
+}
+
+impl FromRow for WantedHead {
+    const TABLE: &'static str = "wanted_sets";
+
+    fn from_fields(row: &Fields<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            computer: row.id("computer", ComputerId::from_bytes)?,
+            serial: row.number("serial")?,
+            leaf: row.get("leaf")?,
+            taken: row.number("taken")?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Laws of applications.
 
-use store::rows::{Application, ApplicationState, Assigned, WantedSet};
+use store::rows::{Application, ApplicationState, Assigned, WantedHead, WantedSet};
 use store::{Page, Refusal, StateFilter, Write};
 
 use crate::place::Place;
@@ -74,6 +74,29 @@ pub async fn serials_only_rise(place: &impl Place) {
     assert_eq!(held, Some(WantedSet { taken: 5, ..wanted_set(1, 5) }));
     accept(store.as_ref(), [put(6)]).await;
     assert_eq!(store.wanted_sets().await.unwrap(), [wanted_set(1, 6)]);
+}
+
+pub async fn statements_are_signed_by_more(place: &impl Place) {
+    let store = place.open().await;
+    for number in 1..=3 {
+        let name = format!("pc{number}");
+        accept(store.as_ref(), [Write::PutComputer(computer(number, &name, None))]).await;
+        let serial = if number == 3 { 6 } else { 5 };
+        accept(store.as_ref(), [Write::PutWantedSet(wanted_set(number, serial))]).await;
+    }
+    let taken = Write::WantedSetTaken { computer: computer_id(2), serial: 5 };
+    let sign = |serial| Write::SignWantedSets { serial, envelope: b"signed".to_vec() };
+    accept(store.as_ref(), [taken, sign(5), sign(9)]).await;
+    let signed = |number| WantedSet { envelope: b"signed".to_vec(), ..wanted_set(number, 5) };
+    let all = [signed(1), WantedSet { taken: 5, ..signed(2) }, wanted_set(3, 6)];
+    assert_eq!(store.wanted_sets().await.unwrap(), all);
+    let heads = all.map(|WantedSet { computer, serial, leaf, taken, .. }| WantedHead {
+        computer,
+        serial,
+        leaf,
+        taken,
+    });
+    assert_eq!(store.wanted_heads().await.unwrap(), heads);
 }
 
 pub async fn later_states_stay(place: &impl Place) {

@@ -40,6 +40,7 @@ laws! {
         names_of_applications_are_theirs
         associated_applications_stay
         serials_only_rise
+        statements_are_signed_by_more
         later_states_stay
         states_come_in_pages
         a_removed_computer_takes_its_applications_along;

@@ -1,7 +1,6 @@
 //! `deskhand app apply`: an application on this machine, without a server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,8 +15,8 @@ use super::here::{CHANGES, EXIT_CODES, FINDINGS, IN_PLACE, Loaded, Machine, Wish
 use super::plan;
 use super::shown::Style;
 use super::telling::{self, Ended, Results};
-use crate::output;
 use crate::trouble::{FAILED, Trouble};
+use crate::{ask, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
@@ -60,7 +59,7 @@ pub fn run(args: &Args, cancel: &CancellationToken) -> Result<ExitCode> {
                 Considered::Step(step) => Some(step.plan.questions.as_slice()),
                 _ => None,
             });
-            ask(open.flatten(), &mut answers)?;
+            ask_all(open.flatten(), &mut answers)?;
             if !agreed(&offer(&looked, &loaded))? {
                 output::note("nothing was changed");
                 return Ok(ExitCode::from(CHANGES));
@@ -164,12 +163,7 @@ fn is_worth_doing(step: &Step) -> bool {
 }
 
 fn agreed(question: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        let hint = "say `--yes`, or look with `deskhand app plan`";
-        return Err(Trouble::usage("there is nobody to ask", hint).into());
-    }
-    let answer = read(&format!("{question} [y/N] "))?;
-    Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    ask::agreed(question, "say `--yes`, or look with `deskhand app plan`")
 }
 
 pub fn agreed_or(yes: bool, question: &str) -> Result<bool> {
@@ -177,8 +171,8 @@ pub fn agreed_or(yes: bool, question: &str) -> Result<bool> {
 }
 
 /// What the documents leave open, of whoever sits there.
-fn ask<'q>(questions: impl Iterator<Item = &'q Question>, answers: &mut Answers) -> Result<()> {
-    if !std::io::stdin().is_terminal() {
+fn ask_all<'q>(questions: impl Iterator<Item = &'q Question>, answers: &mut Answers) -> Result<()> {
+    if !ask::is_anybody_there() {
         return Ok(());
     }
     let mut asked: BTreeMap<&str, ()> = BTreeMap::new();
@@ -186,8 +180,11 @@ fn ask<'q>(questions: impl Iterator<Item = &'q Question>, answers: &mut Answers)
         match question {
             Question::Macro { name, prompt, default, .. } => {
                 if asked.insert(name, ()).is_none() {
-                    let answer =
-                        read(&format!("{} [{}] ", output::clean(prompt), output::clean(default)))?;
+                    let answer = ask::answer(&format!(
+                        "{} [{}] ",
+                        output::clean(prompt),
+                        output::clean(default)
+                    ))?;
                     let answer = if answer.is_empty() { default.clone() } else { answer };
                     answers.macros.insert(name.clone(), answer);
                 }
@@ -195,22 +192,12 @@ fn ask<'q>(questions: impl Iterator<Item = &'q Question>, answers: &mut Answers)
             Question::Confirm { path, before, after } => {
                 if asked.insert(path, ()).is_none() {
                     let text = format!("Write {path}: {before} -> {after}? [y/N] ");
-                    let answer = read(&output::clean(&text))?;
-                    let is_yes = matches!(answer.to_lowercase().as_str(), "y" | "yes");
+                    let answer = ask::answer(&output::clean(&text))?;
+                    let is_yes = ask::is_yes(&answer);
                     answers.confirmed.insert(path.clone(), is_yes);
                 }
             }
         }
     }
     Ok(())
-}
-
-fn read(question: &str) -> Result<String> {
-    let mut err = std::io::stderr().lock();
-    err.write_all(question.as_bytes())?;
-    err.flush()?;
-    drop(err);
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    Ok(line.trim().to_owned())
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use client::Client;
 use model::Span;
-use trust::{Holder, Role, RoleKeys, Signed, SigningKey, TrustDocument, VerifyingKey, key_file};
+use trust::{Holder, Role, RoleKeys, Signed, TrustDocument, VerifyingKey, key_file};
 
 use crate::output;
 use crate::trouble::Trouble;
@@ -140,10 +140,7 @@ fn public_key(file: &Path) -> Result<VerifyingKey> {
 pub fn sign(file: &Path, keys: &[PathBuf]) -> Result<()> {
     let mut prepared = read(file)?;
     for path in keys {
-        let text = zeroize::Zeroizing::new(super::read(path)?);
-        let (_, key): (_, SigningKey) =
-            key_file::decode_private(&text).map_err(|error| super::not_a_key(path, &error))?;
-        prepared = Prepared(prepared.0.signed_by(&key));
+        prepared = Prepared(prepared.0.signed_by(&super::private_key(path)?));
     }
     write(file, &prepared)?;
     describe(&prepared)
