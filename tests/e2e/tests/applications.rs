@@ -236,23 +236,23 @@ fn where_operators_sign_nothing_comes_before_they_have() -> Result<()> {
     fleet.add_agents(1)?;
     let path = |name: &str| fleet.folder().join(name).to_string_lossy().into_owned();
     let (operator, document) = (path("operator"), path("next.doc"));
-    run(&fleet, &["keys", "generate", "--identity", "Operator", "--out", &operator])?;
+    fleet.print_of(&["keys", "generate", "--identity", "Operator", "--out", &operator])?;
     let role = format!("operator={operator}/keypub.key");
-    run(&fleet, &["keys", "prepare", "--out", &document, "--add", &role])?;
+    fleet.print_of(&["keys", "prepare", "--out", &document, "--add", &role])?;
     let root = fleet.data().join("keypriv.key").to_string_lossy().into_owned();
-    run(&fleet, &["keys", "sign", &document, "--key", &root])?;
-    run(&fleet, &["keys", "submit", &document])?;
+    fleet.print_of(&["keys", "sign", &document, "--key", &root])?;
+    fleet.print_of(&["keys", "submit", &document])?;
 
     put_source(&fleet, "one")?;
-    publish(&fleet, "viewer.yaml", &viewer(1))?;
-    run(&fleet, &["association", "add", "Viewer", "--computer", "pc-1"])?;
+    fleet.publish("viewer.yaml", &viewer(1))?;
+    fleet.print_of(&["association", "add", "Viewer", "--computer", "pc-1"])?;
     let id = until("the set to wait", || {
         let waiting = fleet.json(["keys", "operator", "list", "--json"]).ok()?;
         Some(waiting[0]["id"].as_str()?.to_owned())
     })?;
-    let state = run(&fleet, &["app", "state", "--computer", "pc-1"])?;
+    let state = fleet.print_of(&["app", "state", "--computer", "pc-1"])?;
     ensure!(state.contains("waits for an operator's signature"), "{state}");
-    let shown = run(&fleet, &["keys", "operator", "show", &id])?;
+    let shown = fleet.print_of(&["keys", "operator", "show", &id])?;
     ensure!(shown.contains("pc-1") && shown.contains("+ Viewer version 1"), "{shown}");
     let own = fleet.run(["keys", "operator", "sign", "--key", &root, "--yes"])?;
     let told = String::from_utf8_lossy(&own.stderr).into_owned();
@@ -262,19 +262,19 @@ fn where_operators_sign_nothing_comes_before_they_have() -> Result<()> {
     let key = format!("{operator}/keypriv.key");
     let unasked = fleet.run(["keys", "operator", "sign", "--key", &key])?;
     ensure!(unasked.status.code() == Some(2), "nobody was there to be asked");
-    run(&fleet, &["keys", "operator", "sign", "--key", &key, "--yes"])?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
+    fleet.print_of(&["keys", "operator", "sign", "--key", &key, "--yes"])?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 1))?;
     let file = fleet.agents()[0].root.join("opt/viewer/lib/viewer.txt");
     ensure!(fs::read_to_string(&file)? == "one");
 
     // A new version waits beside the old one, which stays in place.
     put_source(&fleet, "two")?;
-    publish(&fleet, "viewer.yaml", &viewer(2))?;
-    let states = until_state(&fleet, "Viewer", |all| all.len() == 1 && all[0]["wanted"] == 2)?;
+    fleet.publish("viewer.yaml", &viewer(2))?;
+    let states = fleet.until_state("Viewer", |all| all.len() == 1 && all[0]["wanted"] == 2)?;
     ensure!(states[0]["pending"] == "an operator's signature", "{states:?}");
     ensure!(fs::read_to_string(&file)? == "one");
-    run(&fleet, &["keys", "operator", "sign", "--key", &key, "--yes"])?;
-    until_state(&fleet, "Viewer", |all| all.len() == 1 && is_ok(&all[0], 2))?;
+    fleet.print_of(&["keys", "operator", "sign", "--key", &key, "--yes"])?;
+    fleet.until_state("Viewer", |all| all.len() == 1 && is_ok(&all[0], 2))?;
     ensure!(fs::read_to_string(&file)? == "two");
     Ok(())
 }
