@@ -228,7 +228,8 @@ fn whoever_is_there_is_asked_once_and_a_no_is_kept() -> Result<()> {
 fn a_restart_follows_and_is_asked_for_where_that_is_wished() -> Result<()> {
     let scene = Scene::new()?;
     let ada = User::make("off", true)?;
-    let more = "pre_install: no\noptions: { reboot: always, prompt_reboot: true }\n\
+    let more = "pre_install: no\n\
+                options: { reboot: always, prompt_reboot: true, show_progress: true }\n\
                 files: [ { copy: \"%SOURCE_PATH%/*.txt\", to: \"%TARGET_PATH%\" } ]\n";
     let noted = |what: &str| {
         let notes = fs::read_to_string(scene.power()).unwrap_or_default();

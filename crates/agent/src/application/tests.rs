@@ -189,3 +189,17 @@ fn what_takes_anothers_place_comes_after_it_has_gone() {
     let names: Vec<&str> = here.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["Viewer"]);
 }
+
+#[test]
+fn nobody_is_asked_about_a_restart_where_nothing_is_shown() {
+    let bench = Bench::new();
+    let driver = bench.open();
+    for (options, expect) in [
+        ("prompt_reboot: true, show_progress: true", true),
+        ("prompt_reboot: true", false),
+        ("show_progress: true", false),
+    ] {
+        let text = format!("{HELPER}pre_install: no\noptions: {{ {options} }}\n");
+        assert_eq!(bench.distribution(&driver, &text).prompt_reboot, expect, "{options}");
+    }
+}

@@ -24,6 +24,13 @@ pub struct Options {
     pub show_progress: bool,
 }
 
+impl Options {
+    /// Whether whoever is there is asked before a restart: not where nothing is shown to them.
+    pub fn asks_before_restart(&self) -> bool {
+        self.prompt_reboot && self.show_progress
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rights {
     #[default]

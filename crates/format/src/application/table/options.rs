@@ -129,7 +129,7 @@ pub(super) static OPTIONS: Record = record(
         switch("prompt", false, "Ask the user before the first time."),
         choice("rights", &["system", "user"], "system", "In whose rights."),
         choice("reboot", REBOOTS, "if_needed", "Restart afterwards."),
-        switch("prompt_reboot", false, "Ask before a restart."),
+        switch("prompt_reboot", false, "Ask before a restart; only with `show_progress`."),
         switch("show_progress", false, "Show how far it is."),
     ],
 );
