@@ -41,9 +41,17 @@ pub(crate) enum Command {
     SaveAnswers(SaveAnswersArguments),
     /// Who this machine is, whether it is connected, and what it is doing.
     Status(StatusArguments),
+    /// Launch an application as its user; its icon does.
+    Launch(LaunchArguments),
     /// Ends and removes what a temporary agent leaves when it is killed; it starts this itself.
     #[command(hide = true)]
     WatchOver(WatchArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LaunchArguments {
+    /// The application's id or name.
+    pub application: String,
 }
 
 #[derive(Debug, Args)]

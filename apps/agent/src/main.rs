@@ -12,11 +12,12 @@ mod running;
 mod service;
 mod stop;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use agent::application::Launcher;
 use agent::state::StateFolder;
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -65,6 +66,7 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Run(what) => return running::run(what, &arguments.log),
         Command::Service(what) => return service::run(what.action),
         Command::SaveAnswers(what) => enrolling::save_answers(&what)?,
+        Command::Launch(what) => return launch(&what.application),
         Command::Status(what) => status(&what)?,
         Command::WatchOver(what) => running::watch_over(&what)?,
     }
@@ -76,6 +78,16 @@ fn folder(state: Option<PathBuf>) -> Result<StateFolder> {
     let path =
         std::path::absolute(&path).with_context(|| format!("{} is no folder", path.display()))?;
     Ok(StateFolder::at(path))
+}
+
+/// Ends as the program does.
+fn launch(asked: &str) -> Result<ExitCode, Failure> {
+    let launcher = Launcher::own().context("this user has no folder for their data")?;
+    let one = launcher.find(asked)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut output = |bytes: &[u8]| drop(std::io::stderr().write_all(bytes));
+    let ended = runtime.block_on(launcher.launch(&one, &mut output))?;
+    Ok(ExitCode::from(agent::application::exit_code(ended)))
 }
 
 fn status(what: &StatusArguments) -> Result<()> {

@@ -66,7 +66,9 @@ async fn work(what: RunArguments) -> Result<ExitCode> {
     };
     let folder = folder(what.state.state)?;
     let config = configured(&folder, &what.reach)?;
-    let options = Options { config, root: what.root, is_supervised, power, logged_on };
+    let installed = std::env::var_os(agent::update::INSTALLED).map(PathBuf::from);
+    let installed = installed.or_else(|| std::env::current_exe().ok());
+    let options = Options { config, root: what.root, is_supervised, installed, power, logged_on };
     let ending = agent::run::run(folder, options, stop).await?;
     Ok(match ending {
         Ending::Stopped => ExitCode::SUCCESS,

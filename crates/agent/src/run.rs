@@ -56,6 +56,8 @@ pub struct Options {
     pub root: Option<PathBuf>,
     /// [`crate::update::supervise`] has started it, so that its version can change.
     pub is_supervised: bool,
+    /// The installed agent, which stays where it is, for icons of applications.
+    pub installed: Option<PathBuf>,
     /// In place of the machine's own power, which an agent with a root never has.
     pub power: Option<Arc<dyn Power>>,
     /// A file with the names of who is logged on, one on each line, in place of the machine's word.
@@ -81,7 +83,10 @@ pub async fn run(
     let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
     let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
-    let place = place(&folder, root.as_deref(), power.as_deref());
+    let mut place = place(&folder, root.as_deref(), power.as_deref());
+    if let Some(installed) = &options.installed {
+        place = place.with_launcher(installed, &["launch"]);
+    }
     recover_applications(place.clone()).await;
     let config = options.config;
     config.check()?;

@@ -23,7 +23,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub(crate) use stage::Updates;
-pub use supervise::{SuperviseError, Supervised, supervise};
+pub use supervise::{INSTALLED, SuperviseError, Supervised, supervise};
 pub(crate) use switch::{Ended, Staged, Switch};
 
 /// How the agent ends when a staged version shall have its trial.

@@ -3,6 +3,7 @@
 
 mod files;
 mod ini;
+mod launch;
 mod options;
 mod registry;
 mod schedule;
@@ -16,6 +17,7 @@ use model::ApplicationId;
 
 pub use files::{FileItem, FileRule};
 pub use ini::{IniFile, IniRule, IniSetting};
+pub use launch::Launch;
 pub use options::{
     Availability, Comparison, Dependency, Options, ProcessEnd, Reboot, RegistryTest, Removal,
     Rights, Test, Unassociated, Uninstall,
@@ -74,6 +76,8 @@ pub struct Application {
     pub macros: Vec<Macro>,
     pub items: Items,
     pub scripts: Scripts,
+    /// How users launch it, with an icon of its own; the icon's shortcuts are beside it.
+    pub launch: Option<Launch>,
     /// Ended before anything is distributed, in order (AP-10).
     pub end: Vec<ProcessEnd>,
     pub pre_install: PreInstall,

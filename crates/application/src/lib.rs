@@ -12,6 +12,7 @@ mod document;
 pub mod encoding;
 pub mod ini;
 pub mod keeper;
+pub mod launch;
 pub mod lnk;
 pub mod macros;
 pub mod msi;

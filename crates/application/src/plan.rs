@@ -73,6 +73,9 @@ pub struct Given {
     pub now: jiff::civil::DateTime,
     /// Of INI and text files that say nothing about themselves.
     pub convention: Convention,
+    /// What launches applications of this machine for its users: a program, and words before the
+    /// application's id; none where nothing stays that could.
+    pub launcher: Option<Vec<String>>,
     /// Of prior contents that are kept for undoing.
     pub kept_bytes_max: u64,
 }

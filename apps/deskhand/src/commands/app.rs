@@ -7,6 +7,7 @@ mod find;
 mod fleet;
 mod here;
 mod items;
+mod launch;
 mod list;
 mod new;
 mod plan;
@@ -74,6 +75,8 @@ enum Action {
     Verify(verify::Args),
     /// Bring back what was here before an application
     Uninstall(uninstall::Args),
+    /// Launch an application that has an icon of its own, as its user
+    Launch(launch::Args),
     /// Applications that are on this machine
     List(list::Args),
 }
@@ -98,6 +101,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Action::Apply(args) => here(move |cancel| apply::run(&args, cancel)).await,
         Action::Verify(args) => here(move |cancel| verify::run(&args, cancel)).await,
         Action::Uninstall(args) => here(move |cancel| uninstall::run(&args, cancel)).await,
+        Action::Launch(args) => launch::run(&args).await,
         Action::List(args) => here(move |_| list::run(&args)).await,
     }
 }

@@ -341,3 +341,51 @@ fn a_users_part_belongs_to_that_user_and_goes_with_the_rest() {
     expect(&scene.app(&["uninstall", "Viewer", "--yes"]), 0);
     assert_eq!(scene.tree(), before);
 }
+
+/// As the user who runs the tests, whose folders are put elsewhere.
+#[cfg(unix)]
+#[test]
+fn an_application_is_launched_with_its_scripts_and_once_when_it_says_so() {
+    let scene = Scene::new();
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let out = scene.path("out");
+    let document = |version: u16| {
+        scene.document(&format!(
+            "application: Viewer\nid: 01890a5d-ac96-774b-bcce-b302099a8057\n\
+             version: {version}\nlaunch:\n  program: /bin/sh\n  \
+             arguments: '-c \"echo program >> {out}; exit 7\"'\n  once: true\n  \
+             before: {{ run: 'echo before >> {out}' }}\n  \
+             after: {{ run: 'echo after $DESKHAND_VERSION >> {out}' }}\n",
+            out = out.display()
+        ));
+    };
+    let run = |words: &[&str]| {
+        let mut command = command(["app"].iter().chain(words));
+        for (name, folder) in [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config")] {
+            command.env(name, scene.path(folder));
+        }
+        came(command)
+    };
+    let (file, state) = (scene.path("viewer.yaml"), scene.path("state"));
+    let (file, state) = (file.to_str().unwrap(), state.to_str().unwrap());
+    let apply = ["apply", file, "--state", state, "--yes", "--user", user.trim()];
+    let icon = scene.path("data/applications/viewer.desktop");
+
+    let unknown = run(&["launch", "Viewer"]);
+    assert!(expect(&unknown, 1).err.contains("DH-U014"), "{}", unknown.err);
+    document(1);
+    expect(&run(&apply), 0);
+    let shown = fs::read_to_string(&icon).unwrap();
+    assert!(shown.contains(" app launch 01890a5d-ac96-774b-bcce-b302099a8057"), "{shown}");
+    expect(&run(&["launch", "viewer"]), 7);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "before\nprogram\nafter 1\n");
+    assert!(!icon.exists(), "it was launched once");
+    expect(&run(&apply), 0);
+    assert!(!icon.exists(), "and does not come back");
+    document(2);
+    expect(&run(&apply), 0);
+    assert!(icon.exists(), "but for a larger version");
+    expect(&run(&["uninstall", "Viewer", "--state", state, "--yes"]), 0);
+    assert!(!icon.exists());
+    expect(&run(&["launch", "Viewer"]), 1);
+}

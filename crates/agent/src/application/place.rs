@@ -22,6 +22,7 @@ pub struct Place {
     root: Option<PathBuf>,
     /// By which this start of the machine is known; empty where that cannot be known.
     boot: String,
+    launcher: Option<Vec<String>>,
 }
 
 impl Place {
@@ -34,12 +35,25 @@ impl Place {
             (None, Some(root)) => below(root)?,
             (None, None) => own(),
         };
-        Ok(Self { folder, root, boot: machine::boot_id().unwrap_or_default() })
+        Ok(Self { folder, root, boot: machine::boot_id().unwrap_or_default(), launcher: None })
     }
 
     /// Of the machine that an agent acts on, with the agent's own state.
     pub fn of_agent(state: &StateFolder, root: Option<&Path>, boot: String) -> Self {
-        Self { folder: state.file("applications"), root: root.map(Path::to_owned), boot }
+        let (folder, root) = (state.file("applications"), root.map(Path::to_owned));
+        Self { folder, root, boot, launcher: None }
+    }
+
+    /// What applications' own icons start: a program, and words before the application's id.
+    #[must_use]
+    pub fn with_launcher(self, program: &Path, words: &[&str]) -> Self {
+        let program = program.to_string_lossy().into_owned();
+        let words = words.iter().map(|word| (*word).to_owned());
+        Self { launcher: Some([program].into_iter().chain(words).collect()), ..self }
+    }
+
+    pub(super) fn launcher(&self) -> Option<&Vec<String>> {
+        self.launcher.as_ref()
     }
 
     pub fn root(&self) -> Option<&Path> {

@@ -115,7 +115,7 @@ fn engine(script: &Script) -> Vec<String> {
 }
 
 /// Words between blanks; what stands between quotation marks is one word.
-fn split(line: &str) -> Vec<String> {
+pub(super) fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quoted = false;

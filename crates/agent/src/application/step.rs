@@ -406,6 +406,7 @@ impl Driver {
             source_path: None,
             now: civil_now(),
             convention: convention(),
+            launcher: self.place.launcher().cloned(),
             kept_bytes_max: self.kept_bytes_max,
         }
     }

@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The mark by which an agent is found that outlived its supervisor.
 const MARK: &str = "DESKHAND_EFFECT";
 
+/// Tells the agent where the installed program is, which stays where it is.
+pub const INSTALLED: &str = "DESKHAND_AGENT_INSTALLED";
+
 /// What the supervisor is started with.
 #[derive(Debug)]
 pub struct Supervised {
@@ -168,7 +171,11 @@ fn spawn(what: &Supervised, start: &Start) -> Result<Agent, SuperviseError> {
     };
     tracing::info!("starting {}", program.display());
     let mut command = Command::new(&program);
-    command.args(&what.arguments).env(MARK, mark(what)).env_remove("NOTIFY_SOCKET");
+    command
+        .args(&what.arguments)
+        .env(MARK, mark(what))
+        .env(INSTALLED, &what.installed)
+        .env_remove("NOTIFY_SOCKET");
     command.stdin(Stdio::piped()).kill_on_drop(true);
     let log = what.log.as_ref().map(File::try_clone).transpose();
     if let Some(log) = log.map_err(|source| what.failed(source))? {

@@ -65,7 +65,7 @@ impl Planner<'_> {
         }
     }
 
-    fn plan_file_item(&mut self, at: ItemPlace, item: &FileItem) -> Result<(), Refusal> {
+    pub(super) fn plan_file_item(&mut self, at: ItemPlace, item: &FileItem) -> Result<(), Refusal> {
         match item {
             FileItem::Copy { source, target, rule, shared, .. } => {
                 self.plan_copy(at, (source, target), *rule, *shared)

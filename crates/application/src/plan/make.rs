@@ -24,6 +24,7 @@ pub fn plan(wish: &Wish<'_>, survey: &dyn Survey, source: &dyn Source) -> Plan {
     let mut planner = Planner::new(wish, survey, source);
     planner.plan_kind();
     planner.plan_shortcuts();
+    planner.plan_launch();
     planner.plan_registry();
     planner.plan_files();
     planner.plan_ini();

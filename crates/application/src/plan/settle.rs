@@ -237,19 +237,17 @@ impl Settling<'_, '_> {
     ) -> Result<Option<Settled>, SurveyError> {
         let family = self.planner.ground.family;
         let thing = match claim {
+            Claim::File { path, .. } | Claim::Removed { path } if !self.planner.is_file(&path) => {
+                let probe = Thing::Removed { path, prior: Prior::Absent };
+                return Ok(Some(self.removed(probe, recorded)));
+            }
             Claim::File { path, shared } => self.file(path, shared, recorded)?,
+            // Made anew by what came after.
+            Claim::Removed { path } => self.file(path, false, recorded)?,
             Claim::Text { path, done } => match self.text(path, done, recorded)? {
                 Some(text) => text,
                 None => return Ok(None),
             },
-            Claim::Removed { path } => {
-                if !self.planner.is_file(&path) {
-                    let probe = Thing::Removed { path, prior: Prior::Absent };
-                    return Ok(Some(self.removed(probe, recorded)));
-                }
-                // Made anew by what came after.
-                self.file(path, false, recorded)?
-            }
             Claim::Ini { path, section, name, prior, ours, above } => {
                 self.ini(Thing::Ini { path, section, name, prior, ours, above }, recorded)
             }

@@ -6,6 +6,7 @@
 //! files of its own on Linux.
 
 mod kinds;
+mod launch;
 mod places;
 
 use super::ground::Written;

@@ -17,6 +17,7 @@ pub(crate) fn given() -> Given {
         source_path: None,
         now: jiff::civil::date(2026, 11, 21).at(17, 5, 9, 0),
         convention: Convention::LINUX,
+        launcher: None,
         kept_bytes_max: 1 << 30,
     }
 }
@@ -35,6 +36,7 @@ pub(crate) fn application(items: Items) -> Application {
         macros: Vec::new(),
         items,
         scripts: Scripts::default(),
+        launch: None,
         end: Vec::new(),
         pre_install: PreInstall::No,
         options: Options::default(),
@@ -98,6 +100,23 @@ fn copy(source: &str, target: &str, rule: FileRule) -> FileItem {
 
 fn files(files: Vec<FileItem>) -> Application {
     application(Items { files, ..Items::default() })
+}
+
+#[test]
+fn a_file_in_place_may_go_with_its_folder_later_in_the_same_plan() {
+    let mut bench = Bench::new(Family::Linux);
+    bench.source.put("viewer", Entry::file("x"));
+    bench.machine.put("/opt/deep/viewer", Entry::file("x"));
+    let (target, handling) = (text("/opt/deep"), Handling::default());
+    let plan = bench.distribute(&files(vec![
+        copy("%SOURCE_PATH%/viewer", "/opt/deep/viewer", FileRule::IfAbsent),
+        FileItem::DeleteFolder { target, handling },
+    ]));
+    assert_eq!(bench.machine.entry("/opt/deep"), None);
+    let priors = plan.owns.iter().map(|owned| &owned.thing);
+    let kept = priors
+        .filter(|thing| matches!(thing, Thing::Removed { path, .. } if path == "/opt/deep/viewer"));
+    assert_eq!(kept.count(), 1, "{:?}", plan.owns);
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Builder<'_, '_> {
         };
         self.check_kind(&fields);
         let scripts = fields.record("scripts").map(|fields| self.scripts(fields));
+        let launch = fields.record("launch").map(|fields| self.launch(fields));
         let options = fields.record("options").map(|fields| self.options(fields));
         let uninstall = fields.record("uninstall").map(options::uninstall);
         let pre_install = fields.take("pre_install").and_then(|given| self.pre_install(given));
@@ -69,6 +70,7 @@ impl Builder<'_, '_> {
             macros: self.macros(fields.named("macros")),
             items: self.items(&mut fields),
             scripts: scripts.unwrap_or_default(),
+            launch,
             end: options::ends(&mut fields),
             pre_install: pre_install.unwrap_or_default(),
             options: options.unwrap_or_default(),

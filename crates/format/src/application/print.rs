@@ -4,7 +4,7 @@ mod items;
 mod yaml;
 
 use application::{
-    Application, Availability, Clock, Comparison, Dates, DistributionScript, Kind, Macro,
+    Application, Availability, Clock, Comparison, Dates, DistributionScript, Kind, Launch, Macro,
     MacroValue, Options, PackageSystem, PreInstall, ProcessEnd, RegistryTest, Rights, Scripts,
     Test, Text, Unassociated, Uninstall, When,
 };
@@ -28,6 +28,9 @@ pub fn print_application(application: &Application) -> String {
     kind(&mut map, &application.kind);
     items::items(&mut map, &application.items);
     map.map("scripts", scripts(&application.scripts));
+    if let Some(launched) = &application.launch {
+        map.map("launch", launch(launched));
+    }
     map.list("end", application.end.iter().map(end).collect());
     match &application.pre_install {
         PreInstall::AsSoonAsAssociated => {}
@@ -193,6 +196,20 @@ fn scripts(scripts: &Scripts) -> Map {
         ("after_uninstall", after_uninstall),
     ];
     for (name, script) in named {
+        if let Some(script) = script {
+            map.map(name, one_script(script));
+        }
+    }
+    map
+}
+
+fn launch(launch: &Launch) -> Map {
+    let mut map = Map::default();
+    map.text("program", &launch.program);
+    map.macro_text("arguments", launch.arguments.as_ref());
+    map.macro_text("working_folder", launch.working_folder.as_ref());
+    map.switch("once", launch.once, false);
+    for (name, script) in [("before", &launch.before), ("after", &launch.after)] {
         if let Some(script) = script {
             map.map(name, one_script(script));
         }

@@ -170,6 +170,11 @@ pub(crate) static FILE: Record = record(
         optional("ini", INI, "Settings in INI files, in order."),
         optional("text", TEXT, "Changes of text files, in order."),
         optional("scripts", Shape::Record(&options::SCRIPTS), "Carried out before and after."),
+        optional(
+            "launch",
+            Shape::Record(&options::LAUNCH),
+            "How users launch it, by an icon of its own in their start menu.",
+        ),
         optional("end", options::END, "Ended before anything is distributed, in order."),
         field(
             "pre_install",

@@ -152,6 +152,7 @@ fn application(args: &ImportArgs, taken: &Taken) -> Result<Application> {
         macros: taken.macros.clone(),
         items: taken.items.clone(),
         scripts: Scripts::default(),
+        launch: None,
         end: Vec::new(),
         pre_install: PreInstall::default(),
         options: Options::default(),

@@ -46,7 +46,9 @@ impl Machine {
             return Err(Trouble::usage(what, "make it first, or name another `--root`").into());
         }
         let place = Place::of(self.root.as_deref(), self.state.as_deref());
-        place.context("the folder for records cannot be found")
+        let place = place.context("the folder for records cannot be found")?;
+        let own = std::env::current_exe().context("this program cannot find itself")?;
+        Ok(place.with_launcher(&own, &["app", "launch"]))
     }
 
     /// To look only.

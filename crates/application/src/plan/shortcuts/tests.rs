@@ -1,5 +1,6 @@
 //! Shortcuts on machines in memory.
 
+use crate::launch::LaunchFile;
 use crate::plan::tests::{application, given};
 use crate::plan::*;
 use crate::testing::{Entry, Memory, MemorySource};
@@ -148,6 +149,83 @@ fn shortcuts_and_groups_are_deleted() {
     machine.apply(&plan.changes, &MemorySource::default());
     assert_eq!(machine.entry(r"C:\ProgramData\Menu\Programs\Old"), None);
     assert_eq!(machine.entry(r"C:\Users\Public\Desktop\Old.lnk"), None);
+}
+
+fn launched(once: bool) -> Application {
+    let script = DistributionScript {
+        text: Text::new("echo %TARGET_PATH%"),
+        engine: None,
+        extension: None,
+        timeout: None,
+    };
+    Application {
+        folder: Some("Office".to_owned()),
+        icon: Some(Text::new("viewer.png")),
+        target: Some(Text::new("/opt/viewer")),
+        launch: Some(Launch {
+            program: Text::new("%TARGET_PATH%/viewer"),
+            arguments: Some(Text::new("--new")),
+            working_folder: None,
+            once,
+            before: Some(script),
+            after: None,
+        }),
+        ..with(Vec::new())
+    }
+}
+
+#[test]
+fn an_own_icon_is_each_users_and_starts_the_launcher() {
+    let mut ann = machine(Family::Linux);
+    ann.folders.insert("LocalAppData".to_owned(), "/home/ann/.local/share".to_owned());
+    let mut source = MemorySource::default();
+    source.put("viewer.png", Entry::file("a picture"));
+    let launcher = Some(vec!["/usr/bin/deskhand-agent".to_owned(), "launch".to_owned()]);
+    let (user, given) = (Part::User("ann".to_owned()), Given { launcher, ..given() });
+    let plan_of = |application: &Application, part: &Part, machine: &Memory| {
+        let (occasion, installed, others) = (Occasion::Distribute, None, &[][..]);
+        let wish = Wish { application, part, occasion, installed, others, given: &given };
+        plan(&wish, machine, &source)
+    };
+    let viewer = launched(true);
+    assert_eq!(plan_of(&viewer, &Part::Machine, &ann).changes, []);
+    let plan = plan_of(&viewer, &user, &ann);
+    assert_eq!(plan.findings, []);
+    ann.apply(&plan.changes, &source);
+    let id = viewer.id;
+    let launch = format!("/home/ann/.local/share/deskhand/launch/{id}");
+    let told = LaunchFile::from_bytes(ann.bytes(&format!("{launch}.json"))).unwrap();
+    let icon = "/home/ann/.local/share/applications/viewer.desktop";
+    assert_eq!((&*told.program, &*told.icon), ("/opt/viewer/viewer", icon));
+    assert_eq!(told.before.unwrap().text, "echo /opt/viewer");
+    let entry = String::from_utf8(ann.bytes(icon).to_vec()).unwrap();
+    assert!(entry.contains(&format!("Exec=/usr/bin/deskhand-agent launch {id}\n")), "{entry}");
+    assert!(entry.contains(&format!("Icon={launch}.png\n")), "{entry}");
+    assert_eq!(plan_of(&viewer, &user, &ann).changes, []);
+
+    // It ran: its icon is no longer wanted, until a larger version comes.
+    ann.put(&format!("{launch}.ran"), Entry::file("1\n"));
+    let Ok(Some(Node::File(FileNode { size, mtime_ns, .. }))) = ann.node(icon) else {
+        panic!("no icon");
+    };
+    let before = Before::File { size, mtime_ns };
+    ann.apply(&[Change::RemoveFile { path: icon.to_owned(), before }], &source);
+    let plan = plan_of(&viewer, &user, &ann);
+    assert_eq!((plan.changes.len(), plan.drift().count()), (0, 0));
+    for again in [Application { version: 2, ..launched(true) }, launched(false)] {
+        let wanted = plan_of(&again, &user, &ann).changes;
+        assert!(wanted.iter().any(|change| match change {
+            Change::WriteFile { path, .. } => path == icon,
+            _ => false,
+        }));
+    }
+}
+
+#[test]
+fn where_nothing_stays_that_could_launch_there_is_no_own_icon() {
+    let plan = planned(&launched(false), &Part::User("ann".into()), &machine(Family::Linux));
+    assert_eq!((plan.findings.len(), plan.changes.len()), (0, 0));
+    assert!(matches!(plan.items[0].outcome, Outcome::Skipped { .. }));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn excluded(kind: &str) -> &'static [&'static str] {
     match kind {
         "msi" | "packages" => &["shortcuts", "files", "text"],
         "web" | "terminal_server" => {
-            &["shortcuts", "registry", "files", "ini", "text", "scripts", "pre_install"]
+            &["shortcuts", "registry", "files", "ini", "text", "scripts", "launch", "pre_install"]
         }
         _ => &[],
     }

@@ -1,7 +1,8 @@
 //! Scripts, processes, options, dependencies, uninstalling.
 
 use application::{
-    Dependency, DistributionScript, Options, ProcessEnd, Rights, Scripts, Unassociated, Uninstall,
+    Dependency, DistributionScript, Launch, Options, ProcessEnd, Rights, Scripts, Unassociated,
+    Uninstall,
 };
 use model::ApplicationId;
 use workflow::Severity;
@@ -19,6 +20,17 @@ impl Builder<'_, '_> {
             after: self.named_script(&mut fields, "after"),
             before_uninstall: self.named_script(&mut fields, "before_uninstall"),
             after_uninstall: self.named_script(&mut fields, "after_uninstall"),
+        }
+    }
+
+    pub(super) fn launch(&mut self, mut fields: Fields) -> Launch {
+        Launch {
+            program: fields.needed("program"),
+            arguments: fields.text("arguments"),
+            working_folder: fields.text("working_folder"),
+            once: fields.switch("once"),
+            before: self.named_script(&mut fields, "before"),
+            after: self.named_script(&mut fields, "after"),
         }
     }
 

@@ -48,6 +48,20 @@ static SCRIPT: Record = record(
     ],
 );
 
+pub(super) static LAUNCH: Record = record(
+    "launch",
+    "`launch`",
+    "How users launch it, in their own rights.",
+    &[
+        required("program", Shape::Text, "The program: a path."),
+        optional("arguments", Shape::Text, "What the program is given."),
+        optional("working_folder", Shape::Text, "The folder the program begins in."),
+        switch("once", false, "Its icon goes once a user has launched this version."),
+        optional("before", Shape::Record(&SCRIPT), "Before the program, in the user's rights."),
+        optional("after", Shape::Record(&SCRIPT), "When the program has ended."),
+    ],
+);
+
 pub(super) const END: Shape = Shape::List(&Shape::Union(&END_ITEM));
 
 static END_ITEM: Union =

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::application::words;
-use options::{availability, ends, pre_install, script, uninstall};
+use options::{availability, ends, launch, pre_install, script, uninstall};
 
 /// Texts that are hard to write, and any others but those that name special folders, which are
 /// checked against the known ones.
@@ -382,7 +382,7 @@ pub(super) fn application() -> impl Strategy<Value = Application> {
             continue_if_it_fails,
         },
     );
-    let scripts = [(); 4].map(|()| option::of(script()));
+    let scripts = ([(); 4].map(|()| option::of(script())), option::of(launch()));
     let rest = (
         scripts,
         ends(),
@@ -400,7 +400,7 @@ pub(super) fn application() -> impl Strategy<Value = Application> {
             let (scripts, end, pre_install, availability, ..) = rest;
             let (.., dependencies, supersedes, uninstall, options) = rest;
             let is_opened = matches!(kind, Kind::Web { .. } | Kind::TerminalServer(_));
-            let [before, after, before_uninstall, after_uninstall] = scripts;
+            let ([before, after, before_uninstall, after_uninstall], launch) = scripts;
             let scripts = Scripts { before, after, before_uninstall, after_uninstall };
             let ([flag, user], reboot) = options;
             Application {
@@ -416,6 +416,7 @@ pub(super) fn application() -> impl Strategy<Value = Application> {
                 macros,
                 items,
                 scripts: if is_opened { Scripts::default() } else { scripts },
+                launch: launch.filter(|_| !is_opened),
                 end,
                 pre_install: if is_opened { PreInstall::default() } else { pre_install },
                 options: Options {

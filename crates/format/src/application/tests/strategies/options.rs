@@ -1,7 +1,7 @@
 //! Rules, schedules, scripts, processes, uninstalling.
 
 use application::{
-    Availability, Clock, Comparison, Dates, DistributionScript, PreInstall, ProcessEnd,
+    Availability, Clock, Comparison, Dates, DistributionScript, Launch, PreInstall, ProcessEnd,
     RegistryTest, Removal, Test, Text, Unassociated, Uninstall, When,
 };
 use jiff::civil::{Date, Time};
@@ -113,6 +113,14 @@ pub(super) fn script() -> impl Strategy<Value = DistributionScript> {
     let timeout = option::of(any::<u32>().prop_map(|millis| Span::from_millis(millis.into())));
     (text(), engine, extension, timeout).prop_map(|(text, engine, extension, timeout)| {
         DistributionScript { text, engine, extension, timeout }
+    })
+}
+
+pub(super) fn launch() -> impl Strategy<Value = Launch> {
+    let texts = (text(), option::of(text()), option::of(text()), any::<bool>());
+    (texts, option::of(script()), option::of(script())).prop_map(|(texts, before, after)| {
+        let (program, arguments, working_folder, once) = texts;
+        Launch { program, arguments, working_folder, once, before, after }
     })
 }
 
