@@ -181,6 +181,41 @@ fn users_get_their_parts_at_their_log_on_and_lose_them() -> Result<()> {
 }
 
 #[test]
+fn an_icon_launches_the_application_with_its_users_rights() -> Result<()> {
+    let scene = Scene::new()?;
+    let ada = User::make("icon", true)?;
+    let out = scene.desk.path().join("out");
+    let launch = format!(
+        "folder: Office\nfiles:\n  - {{ create_folder: \"%TARGET_PATH%\" }}\nlaunch:\n  \
+         program: /bin/sh\n  arguments: '-c \"id -un >> {out}; pwd >> {out}\"'\n  once: true\n  \
+         before: {{ run: 'id -un > {out}' }}\n",
+        out = out.display()
+    );
+    scene.publish(1, &launch)?;
+    scene.associate()?;
+    scene.log_on(&[&ada.name])?;
+    scene.until_ok(Some(&ada.name), 1)?;
+    let menu = home(&ada).join(".local/share/applications/viewer.desktop");
+    let icon = fs::read_to_string(&menu)?;
+    let agent = fleet::program("deskhand-agent");
+    let exec = format!("Exec={} launch {ID}", agent.display());
+    ensure!(icon.lines().any(|line| line == exec), "{exec}\n{icon}");
+
+    // The program lies where only its owner may look.
+    let launcher = scene.desk.path().join("launcher");
+    fs::copy(agent, &launcher)?;
+    let mut command = std::process::Command::new("runuser");
+    command.args(["-u", &ada.name, "--", "env", "-i"]).current_dir("/");
+    command.arg(format!("HOME={}", home(&ada).display())).arg("PATH=/usr/bin:/bin");
+    let launched = command.arg(&launcher).args(["launch", ID]).output()?;
+    ensure!(launched.status.success(), "{}", String::from_utf8_lossy(&launched.stderr));
+    let expect = format!("{0}\n{0}\n{1}\n", ada.name, home(&ada).display());
+    ensure!(fs::read_to_string(&out)? == expect, "{}", fs::read_to_string(&out)?);
+    ensure!(!menu.exists(), "it was launched once");
+    Ok(())
+}
+
+#[test]
 fn whoever_is_there_is_asked_once_and_a_no_is_kept() -> Result<()> {
     let mut scene = Scene::new()?;
     let ada = User::make("ask", true)?;

@@ -73,6 +73,11 @@ fn show(application: &Application) -> Result<()> {
         };
         output::line(output::clean(&format!("  %{}% {value}", own.name)))?;
     }
+    if let Some(launch) = &application.launch {
+        let once = if launch.once { ", once" } else { "" };
+        let program = output::clean(launch.program.as_str());
+        output::line(format!("  its icon launches {program}{once}"))?;
+    }
     output::line(match &application.pre_install {
         PreInstall::No => "  distributed at first use",
         PreInstall::AsSoonAsAssociated => "  distributed as soon as it is associated",
