@@ -242,6 +242,7 @@ impl Bench {
             confirmed: BTreeMap::new(),
             unconfirmed: Unconfirmed::Copy,
             attributes: BTreeMap::new(),
+            launcher: None,
             source_path: Some("/source".to_owned()),
             now: jiff::civil::date(2026, 11, 21).at(12, 0, 0, 0),
             convention: Convention::LINUX,
