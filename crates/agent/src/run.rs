@@ -83,10 +83,7 @@ pub async fn run(
     let own_power = || options.root.is_none().then(|| Arc::new(system_power()) as Arc<dyn Power>);
     let power = options.power.or_else(own_power);
     let root = options.root.map(make_root).transpose()?;
-    let mut place = place(&folder, root.as_deref(), power.as_deref());
-    if let Some(installed) = &options.installed {
-        place = place.with_launcher(installed, &["launch"]);
-    }
+    let place = place(&folder, root.as_deref(), power.as_deref(), options.installed);
     recover_applications(place.clone()).await;
     let config = options.config;
     config.check()?;
@@ -117,8 +114,7 @@ pub async fn run(
     let keeping = keep_applications(&doer, &wanted, of, &said);
     let effects = Effects::new(doer, said.clone());
     tracing::info!("agent {} of {} ({})", crate::VERSION, identity.name, identity.computer);
-    let supervised = options.is_supervised;
-    let updates = Updates::open(folder.path(), supervised, dialer.clone(), said.clone());
+    let updates = Updates::open(folder.path(), options.is_supervised, dialer.clone(), said.clone());
     let driver = Driver::open(Parts {
         folder,
         me,
@@ -148,9 +144,18 @@ pub async fn run(
 }
 
 /// Where records of applications lie, of this start of the machine.
-fn place(folder: &StateFolder, root: Option<&Path>, power: Option<&dyn Power>) -> Place {
+fn place(
+    folder: &StateFolder,
+    root: Option<&Path>,
+    power: Option<&dyn Power>,
+    installed: Option<PathBuf>,
+) -> Place {
     let boot = power.map_or_else(machine::boot_id, Power::boot_id);
-    Place::of_agent(folder, root, boot.unwrap_or_default())
+    let place = Place::of_agent(folder, root, boot.unwrap_or_default());
+    match installed {
+        Some(installed) => place.with_launcher(&installed, &["launch"]),
+        None => place,
+    }
 }
 
 /// Tells the network of this machine, and hears who else is in it; ends when either does.

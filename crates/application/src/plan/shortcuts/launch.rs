@@ -1,6 +1,8 @@
 //! The application's own icon (AP-16): a part of each user, for whom it launches the application
 //! and for whom it may go once that has been done.
 
+use model::Span;
+
 use super::{CREATE, GROUP, Group, place, refuse};
 use crate::launch::{self, LaunchFile, LaunchScript};
 use crate::plan::make::{Act, Planner, Refusal};
@@ -94,7 +96,7 @@ impl Planner<'_> {
             text: self.expand(&script.text)?,
             engine: script.engine.as_ref().map(|engine| self.expand(engine)).transpose()?,
             extension: script.extension.clone(),
-            timeout_ms: script.timeout.map(|span| span.as_millis()),
+            timeout_ms: script.timeout.map(Span::as_millis),
         }))
     }
 

@@ -364,10 +364,12 @@ fn macros() -> impl Strategy<Value = Vec<Macro>> {
     })
 }
 
+fn name() -> impl Strategy<Value = String> {
+    let is_bad = |letter: char| letter.is_control() || letter == '%';
+    plain().prop_map(move |name| format!("A{}", name.replace(is_bad, "")))
+}
+
 pub(super) fn application() -> impl Strategy<Value = Application> {
-    let name = plain().prop_map(|name| {
-        format!("A{}", name.replace(|letter: char| letter.is_control() || letter == '%', ""))
-    });
     let own = (any::<[u8; 15]>(), any::<u16>()).prop_map(|(rest, version)| {
         let mut bytes = [0; 16];
         bytes[1..].copy_from_slice(&rest);
@@ -393,7 +395,7 @@ pub(super) fn application() -> impl Strategy<Value = Application> {
         uninstall(),
         (any::<[bool; 2]>(), select(vec![Reboot::IfNeeded, Reboot::Always, Reboot::Never])),
     );
-    ((name, own, texts), paths, kind(), rest).prop_map(
+    ((name(), own, texts), paths, kind(), rest).prop_map(
         |((name, (id, version), texts), paths, (kind, items), rest)| {
             let (description, icon, folder) = texts;
             let (source, target, macros) = paths;
