@@ -294,6 +294,14 @@ struct Line {
     end: LineEnd,
 }
 
+/// One of several changes of a file: so many lines from `at` on become these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Splice {
+    pub(crate) at: usize,
+    pub(crate) removed: usize,
+    pub(crate) texts: Vec<String>,
+}
+
 /// A text file as lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lines {
@@ -357,6 +365,30 @@ impl Lines {
             end = LineEnd::Missing;
         }
         self.lines.insert(at, Line { text: text.into(), end });
+    }
+
+    /// Makes all of these changes at once, from the top: each is of lines as they are now, none over
+    /// another. A line that takes another's place keeps its end; a last line without end leaves one
+    /// behind, wherever it goes. Texts are such as [`Self::insert`] takes.
+    pub(crate) fn splice(&mut self, splices: impl Iterator<Item = Splice>) {
+        let is_open = self.lines.last().is_some_and(|line| line.end == LineEnd::Missing);
+        let mut lines = Vec::with_capacity(self.lines.len());
+        let mut old = std::mem::take(&mut self.lines).into_iter();
+        let mut at = 0;
+        for Splice { at: next, removed, texts } in splices {
+            lines.extend(old.by_ref().take(next - at));
+            let mut end = old.by_ref().take(removed).map(|line| line.end).reduce(|first, _| first);
+            at = next + removed;
+            let line = |text| Line { text, end: end.take().unwrap_or(self.line_end) };
+            lines.extend(texts.into_iter().map(line));
+        }
+        lines.extend(old);
+        if is_open && let Some((last, others)) = lines.split_last_mut() {
+            let open = others.iter_mut().filter(|line| line.end == LineEnd::Missing);
+            open.for_each(|line| line.end = self.line_end);
+            last.end = LineEnd::Missing;
+        }
+        self.lines = lines;
     }
 
     /// Keeps the line's end.

@@ -37,7 +37,7 @@ mod word;
 
 use std::ops::Range;
 
-use crate::encoding::{Lines, Unencodable, lines_of};
+use crate::encoding::{Lines, Splice, Unencodable, lines_of};
 use crate::{ResultAction, SearchType};
 
 /// One change, with macros expanded.
@@ -103,7 +103,7 @@ pub enum EditError {
 
 /// Makes one change. On an error nothing is changed.
 pub fn edit(lines: &mut Lines, edit: Edit<'_>) -> Result<Edited, EditError> {
-    let mut work = Work { lines, changes: Vec::new() };
+    let mut work = Work { lines, splices: Vec::new(), changes: Vec::new() };
     match edit {
         Edit::Prepend(text) => {
             work.lines.encoding().check(text)?;
@@ -115,8 +115,10 @@ pub fn edit(lines: &mut Lines, edit: Edit<'_>) -> Result<Edited, EditError> {
         }
         Edit::Search(search) => work.search(search)?,
     }
-    work.changes.reverse();
-    Ok(Edited { changes: work.changes })
+    let Work { splices, mut changes, .. } = work;
+    lines.splice(splices.into_iter().rev());
+    changes.reverse();
+    Ok(Edited { changes })
 }
 
 /// Takes lines away that were added, in their order as far as they stand in it; gives those that
@@ -140,9 +142,10 @@ pub fn remove_added(lines: &mut Lines, added: &[String]) -> Vec<String> {
     missing
 }
 
-/// From the end of the file to its top, so that numbers of lines stay those of before.
+/// From the end of the file to its top. Lines are those of before until all is known.
 struct Work<'a> {
-    lines: &'a mut Lines,
+    lines: &'a Lines,
+    splices: Vec<Splice>,
     changes: Vec<LineChange>,
 }
 
@@ -201,7 +204,8 @@ impl Work<'_> {
             ResultAction::DeleteAllLinesAfter => self.delete(ends.0 + 1..self.lines.len()),
             ResultAction::DeleteAllLinesBefore => self.delete(0..ends.1),
             _ => {
-                let is_found = |at: usize| found.iter().any(|found| found.line == at);
+                let is_found =
+                    |at: usize| found.binary_search_by_key(&at, |found| found.line).is_ok();
                 let in_place = |at: usize| self.is_in_place(action, at, &texts, &is_found);
                 let places: Vec<_> = found.iter().filter(|found| !in_place(found.line)).collect();
                 for found in places.into_iter().rev() {
@@ -273,15 +277,14 @@ impl Work<'_> {
     }
 
     fn add(&mut self, at: usize, texts: &[String]) {
-        for (offset, text) in texts.iter().enumerate() {
-            self.lines.insert(at + offset, text.as_str());
-        }
+        self.splices.push(Splice { at, removed: 0, texts: texts.to_vec() });
         self.changes.push(LineChange { number: at + 1, before: None, after: texts.to_vec() });
     }
 
     fn delete(&mut self, range: Range<usize>) {
+        self.splices.push(Splice { at: range.start, removed: range.len(), texts: Vec::new() });
         for at in range.rev() {
-            let before = Some(self.lines.remove(at));
+            let before = self.lines.get(at).map(str::to_owned);
             self.changes.push(LineChange { number: at + 1, before, after: Vec::new() });
         }
     }
@@ -291,12 +294,7 @@ impl Work<'_> {
         if texts == [before.as_str()] {
             return;
         }
-        if let Some((first, others)) = texts.split_first() {
-            self.lines.replace(at, first.as_str());
-            for (offset, text) in others.iter().enumerate() {
-                self.lines.insert(at + 1 + offset, text.as_str());
-            }
-        }
+        self.splices.push(Splice { at, removed: 1, texts: texts.to_vec() });
         let change = LineChange { number: at + 1, before: Some(before), after: texts.to_vec() };
         self.changes.push(change);
     }

@@ -65,6 +65,28 @@ fn every_action_means_something_for_every_search_type() {
     assert!(shown == expect, "tests/text.txt should be:\n{shown}");
 }
 
+/// A user's file may be of whatever they like.
+#[test]
+fn large_files_are_edited_in_one_go() {
+    use ResultAction::*;
+    let text: String = (0..400_000).map(|n| if n % 2 == 0 { "x\n" } else { "y\n" }).collect();
+    for (action, count) in [
+        (DeleteLine, 200_000),
+        (AddLineAfter, 600_000),
+        (AddLineBefore, 600_000),
+        (DeleteAllLinesBefore, 2),
+        (ReplaceLine, 600_000),
+    ] {
+        let mut lines = lines(&text);
+        let with = if action == ReplaceLine { "1\n2" } else { "z" };
+        let search = search("x", SearchType::EntireLine, action, with);
+        let began = std::time::Instant::now();
+        edit(&mut lines, Edit::Search(search)).unwrap();
+        assert_eq!(lines.len(), count, "{action:?}");
+        assert!(began.elapsed().as_secs() < 20, "{action:?} took {:?}", began.elapsed());
+    }
+}
+
 #[test]
 fn changes_are_made_where_they_are_meant() {
     use ResultAction::*;
