@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use model::registry::{Data, Key, folded};
 
 use crate::plan::registry::{Made, go_together};
-use crate::plan::{Finding, Owned, Severity, Thing, Wish, place};
+use crate::plan::{Finding, ItemPlace, Owned, Severity, Thing, Wish, place};
 use crate::{Family, Installed};
 
 /// What tells a thing from all others.
@@ -99,10 +99,17 @@ impl<'h> Holders<'h> {
     }
 }
 
-/// What this application would answer for against what others do.
-pub(crate) fn findings(name: &str, owns: &[Owned], holders: &Holders<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// What this application would answer for against what others do; `place` tells the item that it
+/// comes of.
+pub(crate) fn findings(
+    name: &str,
+    owns: &[Owned],
+    holders: &Holders<'_>,
+    place: impl Fn(&Owned) -> Option<ItemPlace>,
+) -> Vec<Finding> {
+    let mut all = Vec::new();
     for owned in owns {
+        let mut findings = Vec::new();
         for (other, theirs) in holders.of(&owned.thing) {
             findings.extend(against(name, owned, other, theirs));
         }
@@ -112,9 +119,13 @@ pub(crate) fn findings(name: &str, owns: &[Owned], holders: &Holders<'_>) -> Vec
                 findings.push(edits(name, owned, path, other));
             }
         }
+        if !findings.is_empty() {
+            let place = place(owned);
+            all.extend(findings.into_iter().map(|finding| Finding { place, ..finding }));
+        }
     }
-    findings.dedup();
-    findings
+    all.dedup();
+    all
 }
 
 fn edits(name: &str, owned: &Owned, path: &str, other: &Installed) -> Finding {

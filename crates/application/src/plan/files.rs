@@ -52,6 +52,7 @@ impl FileRule {
 impl Planner<'_> {
     pub fn plan_files(&mut self) {
         for (index, item) in self.wish.application.items.files.iter().enumerate() {
+            self.item = Some(index);
             let is_of_user = match item {
                 FileItem::Copy { source, target, .. }
                 | FileItem::CopyFolder { source, target, .. } => self.names_user([source, target]),

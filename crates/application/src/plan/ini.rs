@@ -62,6 +62,7 @@ pub(super) fn ordered(
 impl Planner<'_> {
     pub fn plan_ini(&mut self) {
         for (index, file) in self.wish.application.items.ini.iter().enumerate() {
+            self.item = Some(index);
             let of_file = self.names_user([&file.path]);
             let of_user = |setting: &IniSetting| {
                 let texts = [&setting.section, &setting.name];

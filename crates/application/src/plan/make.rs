@@ -40,7 +40,9 @@ pub(super) struct Planner<'p> {
     pub findings: Vec<Finding>,
     pub questions: Vec<Question>,
     pub reboot: Vec<String>,
-    pub claims: Vec<(Group, Claim)>,
+    /// The item that is being planned, which what is claimed meanwhile comes of.
+    pub item: Option<usize>,
+    pub claims: Vec<(Group, Option<ItemPlace>, Claim)>,
     /// What this application's record says, by what it is about.
     pub recorded: BTreeMap<Identity, &'p Thing>,
     /// What other applications that stay answer for.
@@ -106,6 +108,7 @@ impl<'p> Planner<'p> {
             findings: Vec::new(),
             questions: Vec::new(),
             reboot: Vec::new(),
+            item: None,
             claims: Vec::new(),
         }
     }
@@ -157,14 +160,14 @@ impl<'p> Planner<'p> {
     }
 
     pub fn claim(&mut self, group: Group, claim: Claim) {
-        self.claims.push((group, claim));
+        self.claims.push((group, self.item.map(|item| (item, None)), claim));
     }
 
     pub fn claim_folders(&mut self, group: Group, folders: Vec<String>) {
-        self.claims.extend(folders.into_iter().map(|path| (group, Claim::Folder { path })));
+        folders.into_iter().for_each(|path| self.claim(group, Claim::Folder { path }));
     }
 
     pub fn claim_keys(&mut self, group: Group, keys: Vec<Key>) {
-        self.claims.extend(keys.into_iter().map(|key| (group, Claim::Key { key })));
+        keys.into_iter().for_each(|key| self.claim(group, Claim::Key { key }));
     }
 }

@@ -37,6 +37,7 @@ impl RegistryRule {
 impl Planner<'_> {
     pub fn plan_registry(&mut self) {
         for (index, item) in self.wish.application.items.registry.iter().enumerate() {
+            self.item = Some(index);
             let is_of_user = self.is_key_of_user(&item.key) || self.names_user(texts(item));
             if !self.wants(item.handling, is_of_user) {
                 continue;

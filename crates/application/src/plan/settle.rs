@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Digest;
-use model::registry::Key;
+use model::registry::{Key, folded};
 
 use super::make::Planner;
 use super::{
-    Before, Change, Finding, Outcome, Owned, Plan, Planned, Prior, Severity, TextDone, Thing,
-    place, shared,
+    Before, Change, Finding, Group, ItemPlace, Outcome, Owned, Plan, Planned, Prior, Severity,
+    TextDone, Thing, place, shared,
 };
 use crate::conflict::{self, Identity};
 use crate::plan::registry::Made;
-use crate::{Node, SurveyError};
+use crate::{Family, Node, SurveyError};
 
 /// What an item makes the application answer for, as soon as it is known; what it was before is
 /// added at the end.
@@ -64,6 +64,25 @@ pub(super) enum Claim {
 }
 
 impl Claim {
+    fn identity(&self, family: Family) -> Identity {
+        let path = |path: &str| place::folded(family, path).into_owned();
+        match self {
+            Self::File { path: file, .. }
+            | Self::Removed { path: file }
+            | Self::Text { path: file, .. } => Identity::Path(path(file)),
+            Self::Folder { path: folder } => Identity::Folder(path(folder)),
+            Self::Key { key } => Identity::Key(key.folded()),
+            Self::Value { key, name } => Identity::Value(key.folded(), folded(name)),
+            Self::Ini { path: file, section, name, .. } => {
+                Identity::Ini(path(file), folded(section), folded(name))
+            }
+            Self::IniSection { path: file, section } => {
+                Identity::IniSection(path(file), folded(section))
+            }
+            Self::IniFile { path: file } => Identity::IniFile(path(file)),
+        }
+    }
+
     /// The file that something is edited in.
     fn edited(&self) -> Option<&str> {
         match self {
@@ -86,13 +105,15 @@ impl<'p> Planner<'p> {
             }
         };
         renumber(&mut self.items, &numbers);
+        let places = self.places();
         let owns = self.settle(&changes).unwrap_or_else(|error| {
             self.lament(&error);
             Vec::new()
         });
         self.check_room(&changes);
         let name = &self.wish.application.name;
-        self.findings.extend(conflict::findings(name, &owns, &self.others));
+        let place = |owned: &Owned| self.place_of(owned, &places);
+        self.findings.extend(conflict::findings(name, &owns, &self.others, place));
         self.questions.splice(0..0, self.macros.questions());
         Plan {
             application: self.wish.application.id,
@@ -119,6 +140,29 @@ impl<'p> Planner<'p> {
         });
     }
 
+    /// The item that has the last word on each thing.
+    fn places(&self) -> BTreeMap<Identity, ItemPlace> {
+        let family = self.ground.family;
+        let places = self
+            .claims
+            .iter()
+            .filter_map(|(_, place, claim)| place.map(|place| (claim.identity(family), place)));
+        places.collect()
+    }
+
+    /// Where a document says what it answers for; of a setting, its own place in its file.
+    fn place_of(&self, owned: &Owned, places: &BTreeMap<Identity, ItemPlace>) -> Option<ItemPlace> {
+        if let Thing::Ini { path, section, name, .. } = &owned.thing {
+            let target = folded(&format!("{path} [{section}] {name}"));
+            let mut settings = self.items.iter().filter(|item| item.group == Group::Ini);
+            let own = settings.rfind(|item| folded(&item.target) == target);
+            if let Some(own) = own {
+                return Some(own.place);
+            }
+        }
+        places.get(&Identity::of(self.ground.family, &owned.thing)).copied()
+    }
+
     fn settle(&mut self, changes: &[Change]) -> Result<Vec<Owned>, SurveyError> {
         let family = self.ground.family;
         let index = Index::new(family, changes);
@@ -126,7 +170,7 @@ impl<'p> Planner<'p> {
         let whole = self.whole_files();
         let mut places: BTreeMap<Identity, usize> = BTreeMap::new();
         let mut owns: Vec<Option<Owned>> = Vec::new();
-        for (group, claim) in std::mem::take(&mut self.claims) {
+        for (group, _, claim) in std::mem::take(&mut self.claims) {
             // A file that is brought whole answers for what is edited in it.
             if claim.edited().is_some_and(|path| whole.contains(&*place::folded(family, path))) {
                 continue;
@@ -161,7 +205,7 @@ impl<'p> Planner<'p> {
     /// Files that are brought whole, or made anew where one was removed.
     fn whole_files(&self) -> BTreeSet<String> {
         let family = self.ground.family;
-        let files = self.claims.iter().filter_map(|(_, claim)| match claim {
+        let files = self.claims.iter().filter_map(|(_, _, claim)| match claim {
             Claim::File { path, .. } => Some(place::folded(family, path).into_owned()),
             Claim::Removed { path } if self.is_file(path) => {
                 Some(place::folded(family, path).into_owned())

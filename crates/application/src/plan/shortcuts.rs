@@ -29,6 +29,7 @@ fn refuse(why: impl Into<String>) -> Refusal {
 impl Planner<'_> {
     pub fn plan_shortcuts(&mut self) {
         for (index, item) in self.wish.application.items.shortcuts.iter().enumerate() {
+            self.item = Some(index);
             let at = (index, None);
             if self.wants(item.handling(), self.is_shortcut_of_user(item))
                 && let Err(refusal) = self.plan_shortcut(at, item)

@@ -107,6 +107,7 @@ impl Expanded<'_> {
 impl<'p> Planner<'p> {
     pub fn plan_text(&mut self) {
         for (index, file) in self.wish.application.items.text.iter().enumerate() {
+            self.item = Some(index);
             let of_file = self.names_user([&file.path]);
             let of_user = |change: &TextChange| match &change.edit {
                 TextEdit::Prepend { text } | TextEdit::Append { text } => self.names_user([text]),

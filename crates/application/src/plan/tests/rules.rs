@@ -307,14 +307,41 @@ fn two_applications_that_want_one_thing_are_named() {
         other.name = "Editor".to_owned();
         bench.others.push(other);
         bench.source.put("a", Entry::file(ours));
-        let plan = bench.plan(&files(vec![item(shared)]));
+        let before = FileItem::CreateFolder { target: text("/f"), handling: Handling::default() };
+        let plan = bench.plan(&files(vec![before, item(shared)]));
         assert_eq!(plan.findings.first().map(|found| found.code), expect, "{ours} {shared}");
-        let names = |found: &Finding| found.message.contains("Editor");
+        let names =
+            |found: &Finding| found.message.contains("Editor") && found.place == Some((1, None));
         assert!(plan.findings.iter().all(names), "{:?}", plan.findings);
         let mut successor = files(vec![item(shared)]);
         successor.supersedes = vec![bench.others[0].application];
         assert_eq!(bench.plan(&successor).findings, []);
     }
+}
+
+#[test]
+fn what_two_want_of_one_setting_is_told_with_its_place() {
+    let mut bench = Bench::new(Family::Linux);
+    let settings = |data: &str| {
+        let setting = |name: &str, data: &str| IniSetting {
+            section: text("Main"),
+            name: text(name),
+            data: Some(text(data)),
+            rule: IniRule::CreateAlways,
+            handling: Handling::default(),
+        };
+        let mut app = files(Vec::new());
+        let settings = vec![setting("Size", "1"), setting("Color", data)];
+        app.items.ini = vec![IniFile { path: text("/t/a.ini"), settings }];
+        app
+    };
+    bench.distribute(&settings("red"));
+    let mut other = bench.installed.take().unwrap();
+    other.application = ApplicationId::from_bytes([9; 16]);
+    bench.others.push(other);
+    let plan = bench.plan(&settings("blue"));
+    let found: Vec<_> = plan.findings.iter().map(|found| (found.code, found.place)).collect();
+    assert_eq!(found, [("DH-P007", Some((0, Some(1))))]);
 }
 
 #[test]
