@@ -116,10 +116,14 @@ impl Doer {
             },
             Task::Application(name, action) => match (&self.transfers, &self.hands) {
                 (Some(transfers), Some(hands)) => {
-                    let way = application::Way { transfers, hands, run: effect.run, depot };
+                    let (run, who) = (effect.run, Who::new(run_as, secrets));
+                    let way = application::Way { transfers, hands, run, depot, who };
                     way.carry_out(&name, action, folder.as_deref(), cancel).await
                 }
-                _ => Report::error("applications are kept by agents; there is none here"),
+                _ => Report::error(
+                    "an application comes from the server that it is published on, and there is \
+                     none here; from its file it is distributed with `deskhand app apply FILE`",
+                ),
             },
             Task::Elsewhere => needs_server(),
             Task::NotYet(name) => Report::error(format!("`{name}` is not in this version")),

@@ -16,7 +16,6 @@ mod wanted;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +53,6 @@ pub(crate) struct Parts {
     pub inputs: mpsc::Sender<Input>,
     /// None where nothing of the machine itself may be touched.
     pub power: Option<Arc<dyn Power>>,
-    /// A file with the names of who is logged on, one on each line, in place of the machine's word.
-    pub logged_on: Option<PathBuf>,
     pub hands: Hands,
 }
 
@@ -142,20 +139,10 @@ pub(crate) async fn keep(mut parts: Parts) {
 }
 
 impl Parts {
-    /// Below a root nobody is logged on, unless a file says who.
     async fn users(&self) -> BTreeSet<String> {
-        let found = match (&self.logged_on, self.hands.place().root()) {
-            (Some(file), _) => {
-                let names = std::fs::read_to_string(file).unwrap_or_default();
-                return names.lines().map(str::to_owned).collect();
-            }
-            (None, Some(_)) => return BTreeSet::new(),
-            (None, None) => tokio::task::spawn_blocking(machine::identity::users_logged_on).await,
-        };
-        match found {
-            Ok(Ok(users)) => users.into_iter().collect(),
-            _ => BTreeSet::new(),
-        }
+        let hands = self.hands.clone();
+        let found = tokio::task::spawn_blocking(move || hands.users()).await;
+        found.unwrap_or_default()
     }
 }
 

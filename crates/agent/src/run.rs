@@ -107,11 +107,10 @@ pub async fn run(
         transfers: Some(Arc::new(Transfers::new(way, folder.file("hashes"), is_linked))),
         power,
         server: Some(Asker::new(said.clone())),
-        hands: Some(Hands::new(place, tokio::runtime::Handle::current())),
+        hands: Some(Hands::new(place, options.logged_on, tokio::runtime::Handle::current())),
     };
     let wanted = Held::open(&folder, (me.computer, me.key));
-    let of = (&folder, me.computer, options.logged_on);
-    let keeping = keep_applications(&doer, &wanted, of, &said);
+    let keeping = keep_applications(&doer, &wanted, (&folder, me.computer), &said);
     let effects = Effects::new(doer, said.clone());
     tracing::info!("agent {} of {} ({})", crate::VERSION, identity.name, identity.computer);
     let updates = Updates::open(folder.path(), options.is_supervised, dialer.clone(), said.clone());
@@ -180,7 +179,7 @@ fn show_presence(
 fn keep_applications(
     doer: &Doer,
     wanted: &Held,
-    (folder, computer, logged_on): (&StateFolder, ComputerId, Option<PathBuf>),
+    (folder, computer): (&StateFolder, ComputerId),
     said: &mpsc::Sender<Input>,
 ) -> impl Future<Output = ()> + use<> {
     let with = doer.transfers.clone().zip(doer.hands.clone());
@@ -193,7 +192,6 @@ fn keep_applications(
         transfers,
         inputs: said.clone(),
         power: doer.power.clone(),
-        logged_on,
     });
     async move {
         match parts {

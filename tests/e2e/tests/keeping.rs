@@ -131,3 +131,34 @@ fn a_restart_that_is_needed_is_told_until_the_machine_has_been() -> Result<()> {
     machine.fleet.until_state("Viewer", |all| is_ok(all, "") && all[0]["pending"].is_null())?;
     Ok(())
 }
+
+fn order(machine: &Machine, action: &str) -> Result<()> {
+    let source = format!(
+        "workflow: Order {action}\nstart: act\nactivities:\n  act: {{ application: {{ application: \
+         viewer, do: {action} }}, on: {{ ok: done, error: failed, timeout: failed }} }}\n  \
+         done: {{ success: {{}} }}\n  failed: {{ failure: {{}} }}\n"
+    );
+    let deployment = machine.fleet.begin(&source)?;
+    let runs = machine.fleet.until_ended(&deployment)?;
+    let is_success = runs.iter().all(|run| run.run.outcome.as_deref() == Some("success"));
+    ensure!(is_success, "{action}: {runs:#?}\n{}", machine.fleet.logs());
+    Ok(())
+}
+
+#[test]
+fn an_activity_does_the_parts_of_those_who_are_logged_on() -> Result<()> {
+    let machine = Machine::new(&["ada", "bob"])?;
+    machine.fleet.publish("viewer.yaml", &viewer(""))?;
+    machine.log_on(&["ada"])?;
+    order(&machine, "distribute")?;
+    ensure!(machine.of("ada").exists() && !machine.of("bob").exists());
+    ensure!(machine.root.join("etc/viewer.ini").exists());
+    fs::write(machine.of("ada"), "[Main]\nUser=somebody else\n")?;
+    // Her part is here, so it is looked after whether she is or not.
+    machine.log_on(&[])?;
+    order(&machine, "repair")?;
+    ensure!(fs::read_to_string(machine.of("ada"))?.contains("User=/home/ada/"));
+    order(&machine, "uninstall")?;
+    ensure!(!machine.of("ada").exists() && !machine.root.join("etc/viewer.ini").exists());
+    Ok(())
+}

@@ -148,10 +148,10 @@ dependencies:
 fn what_cannot_do_without_a_failed_one_is_left_out() {
     let bench = Bench::new();
     let place = Place::of(Some(&bench.path("root")), Some(&bench.path("state"))).unwrap();
-    let hands = Hands::new(place, bench.runtime.handle().clone());
+    let hands = Hands::new(place, None, bench.runtime.handle().clone());
     let brought = [WHOLE, ADDITION, HELPER]
         .map(|text| Brought { document: document(text), source: bench.path("source") });
-    let came = hands.distribute_all(&brought, &CancellationToken::new()).unwrap();
+    let came = hands.distribute_all(&brought, &Part::Machine, &CancellationToken::new()).unwrap();
     assert!(matches!(came, Came::InPlace { version: 1, .. }), "{came:?}");
     let driver = bench.open();
     let names: Vec<&str> =
@@ -171,10 +171,11 @@ fn what_takes_anothers_place_comes_after_it_has_gone() {
     let bench = Bench::new();
     bench.write("source/viewer.conf", "of the viewer");
     let place = Place::of(Some(&bench.path("root")), Some(&bench.path("state"))).unwrap();
-    let hands = Hands::new(place, bench.runtime.handle().clone());
+    let hands = Hands::new(place, None, bench.runtime.handle().clone());
     let come = |text: &str| {
         let (document, source) = (document(text), bench.path("source"));
-        hands.distribute_all(&[Brought { document, source }], &CancellationToken::new()).unwrap()
+        let brought = [Brought { document, source }];
+        hands.distribute_all(&brought, &Part::Machine, &CancellationToken::new()).unwrap()
     };
     come(PREDECESSOR);
     assert!(bench.path("root/etc/old.conf").exists());

@@ -1,15 +1,20 @@
 //! An application at this machine by order of a workflow (AC-24): fetched with what it needs from
 //! what the deployment has pinned, then distributed, looked at, or taken away.
+//!
+//! Of users it is about the one that the run's branch acts as; where it acts as nobody, about
+//! those who are logged on, or of whom something is here.
 
 use std::path::{Path, PathBuf};
 
 use application::{Outcome, Part};
-use model::{Digest, RunId};
+use machine::Identity;
+use model::{ApplicationId, Digest, RunId};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wire::content::{DOCUMENT, Right, SOURCE, application_folder};
 use workflow::{ApplicationAction, Event, Outputs, Report};
 
+use super::who::{NoIdentity, Who};
 use super::{interrupted, sentence};
 use crate::application::{Considered, Document, Step, What};
 use crate::keeper::{Brought, Came, Hands, HandsError, differing};
@@ -24,6 +29,14 @@ pub(super) struct Way<'a> {
     pub hands: &'a Hands,
     pub run: RunId,
     pub depot: Option<Digest>,
+    pub who: Who,
+}
+
+/// Whose parts are meant beside the machine's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whose {
+    Everyone,
+    Only(String),
 }
 
 /// Why it came to nothing.
@@ -45,6 +58,8 @@ enum Failed {
     Died(#[from] tokio::task::JoinError),
     #[error("{}", .0.in_words())]
     Hands(#[from] HandsError),
+    #[error(transparent)]
+    Who(#[from] NoIdentity),
     #[error("it is not for this machine: {0}")]
     Unavailable(String),
 }
@@ -104,13 +119,19 @@ impl Way<'_> {
         action: ApplicationAction,
         cancel: &CancellationToken,
     ) -> Result<Outputs, Failed> {
-        let (hands, cancel) = (self.hands.clone(), cancel.clone());
-        let done = tokio::task::spawn_blocking(move || match action {
-            ApplicationAction::Distribute => distribute(&hands, &brought, &cancel),
-            ApplicationAction::Verify => look(&hands, &brought, false, &cancel),
-            ApplicationAction::Repair => look(&hands, &brought, true, &cancel),
-            ApplicationAction::Uninstall => uninstall(&hands, &brought, &cancel),
-            ApplicationAction::Plan => plan(&hands, &brought),
+        let (hands, cancel, who) = (self.hands.clone(), cancel.clone(), self.who.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let whose = match who.resolve()? {
+                Some(identity) => Whose::Only(name_of(&identity)),
+                None => Whose::Everyone,
+            };
+            match action {
+                ApplicationAction::Distribute => distribute(&hands, &brought, &whose, &cancel),
+                ApplicationAction::Verify => look(&hands, &brought, (&whose, false), &cancel),
+                ApplicationAction::Repair => look(&hands, &brought, (&whose, true), &cancel),
+                ApplicationAction::Uninstall => uninstall(&hands, &brought, &whose, &cancel),
+                ApplicationAction::Plan => plan(&hands, &brought, &whose),
+            }
         });
         done.await?
     }
@@ -120,53 +141,101 @@ fn outputs<const N: usize>(pairs: [(&str, String); N]) -> Outputs {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// As the machine tells its users apart.
+fn name_of(identity: &Identity) -> String {
+    match (cfg!(windows), identity.domain()) {
+        (false, _) | (true, "") => identity.user().to_owned(),
+        (true, domain) => format!(r"{domain}\{}", identity.user()),
+    }
+}
+
 fn distribute(
     hands: &Hands,
     brought: &[Brought],
+    whose: &Whose,
     cancel: &CancellationToken,
 ) -> Result<Outputs, Failed> {
-    match hands.distribute_all(brought, cancel)? {
-        Came::InPlace { version, is_changed, .. } => {
-            Ok(outputs([("changed", is_changed.to_string()), ("version", version.to_string())]))
+    let came = hands.distribute_all(brought, &Part::Machine, cancel)?;
+    let (version, mut changed) = match came {
+        Came::InPlace { version, is_changed, .. } => (version, is_changed),
+        Came::Unavailable(why) => return Err(Failed::Unavailable(why)),
+    };
+    let users = match whose {
+        Whose::Everyone => hands.users(),
+        Whose::Only(user) => [user.clone()].into(),
+    };
+    for user in users {
+        match hands.distribute_all(brought, &Part::User(user), cancel)? {
+            Came::InPlace { is_changed, .. } => changed |= is_changed,
+            // Rules may hold for one user and not for another.
+            Came::Unavailable(_) if *whose == Whose::Everyone => {}
+            Came::Unavailable(why) => return Err(Failed::Unavailable(why)),
         }
-        Came::Unavailable(why) => Err(Failed::Unavailable(why)),
     }
+    Ok(outputs([("changed", changed.to_string()), ("version", version.to_string())]))
+}
+
+/// Parts of users that are here, of those who are meant.
+fn users_parts(hands: &Hands, id: ApplicationId, whose: &Whose) -> Result<Vec<Part>, Failed> {
+    let is_meant = |part: &Part| match (part, whose) {
+        (Part::Machine, _) => false,
+        (Part::User(_), Whose::Everyone) => true,
+        (Part::User(user), Whose::Only(only)) => user == only,
+    };
+    let (records, _) = hands.on_record()?;
+    let own = records.into_iter().filter(|record| record.application == id);
+    Ok(own.map(|record| record.part).filter(is_meant).collect())
 }
 
 fn look(
     hands: &Hands,
     brought: &[Brought],
-    repair: bool,
+    (whose, repair): (&Whose, bool),
     cancel: &CancellationToken,
 ) -> Result<Outputs, Failed> {
     let Some(first) = brought.first() else { return Err(Failed::NoDepot) };
     let id = first.document.application.id;
-    let found = hands.verify(id, &Part::Machine, &first.source, repair, cancel)?;
-    let is_changed = !found.differs.is_empty() && !found.remains;
-    let drift = found.differs.len().to_string();
-    Ok(outputs([("changed", is_changed.to_string()), ("drift", drift)]))
+    let users = users_parts(hands, id, whose)?;
+    let (mut drift, mut changed) = (0, false);
+    for part in std::iter::once(Part::Machine).chain(users) {
+        let found = hands.verify(id, &part, &first.source, repair, cancel)?;
+        changed |= !found.differs.is_empty() && !found.remains;
+        drift += found.differs.len();
+    }
+    Ok(outputs([("changed", changed.to_string()), ("drift", drift.to_string())]))
 }
 
-/// What is not here needs not to be taken away.
+/// What is not here needs not to be taken away. The machine's part stays where one user is meant.
 fn uninstall(
     hands: &Hands,
     brought: &[Brought],
+    whose: &Whose,
     cancel: &CancellationToken,
 ) -> Result<Outputs, Failed> {
     let Some(first) = brought.first() else { return Err(Failed::NoDepot) };
-    let done = hands.uninstall(first.document.application.id, &Part::Machine, cancel);
-    let is_changed = match done {
-        Ok(_) => true,
-        Err(HandsError::NotHere) => false,
-        Err(error) => return Err(error.into()),
-    };
-    Ok(outputs([("changed", is_changed.to_string())]))
+    let id = first.document.application.id;
+    let mut parts = users_parts(hands, id, whose)?;
+    parts.extend((*whose == Whose::Everyone).then_some(Part::Machine));
+    let mut changed = false;
+    for part in parts {
+        match hands.uninstall(id, &part, cancel) {
+            Ok(_) => changed = true,
+            Err(HandsError::NotHere) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(outputs([("changed", changed.to_string())]))
 }
 
-fn plan(hands: &Hands, brought: &[Brought]) -> Result<Outputs, Failed> {
+/// Of the machine's part, or of the user's who is meant.
+fn plan(hands: &Hands, brought: &[Brought], whose: &Whose) -> Result<Outputs, Failed> {
     let Some(first) = brought.first() else { return Err(Failed::NoDepot) };
     let version = first.document.application.version;
-    let considered = hands.plan(&first.document, &first.source, &Part::Machine)?;
+    let part = match whose {
+        Whose::Everyone => Part::Machine,
+        Whose::Only(user) => Part::User(user.clone()),
+    };
+    let considered = hands.plan(&first.document, &first.source, &part)?;
     let (told, changes) = match considered {
         Considered::Step(step) => (told(&step), differing(&step).len()),
         Considered::LeftAlone { installed } => {

@@ -30,6 +30,8 @@ pub(crate) struct Hands {
 
 struct Shared {
     place: Place,
+    /// A file with the names of who is logged on, in place of the machine's word.
+    logged_on: Option<PathBuf>,
     runtime: Handle,
     busy: Mutex<()>,
 }
@@ -97,8 +99,9 @@ fn whole(failure: &Failure) -> String {
 }
 
 impl Hands {
-    pub(crate) fn new(place: Place, runtime: Handle) -> Self {
-        let shared = Arc::new(Shared { place, runtime, busy: Mutex::default() });
+    /// `logged_on` is a file that says who is logged on, one name on each line, where one is given.
+    pub(crate) fn new(place: Place, logged_on: Option<PathBuf>, runtime: Handle) -> Self {
+        let shared = Arc::new(Shared { place, logged_on, runtime, busy: Mutex::default() });
         Self { shared, restarts_by_itself: false }
     }
 
@@ -107,8 +110,20 @@ impl Hands {
         Self { restarts_by_itself: true, ..self }
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.shared.place
+    /// Who is logged on. Below a root that is nobody, unless a file says who.
+    pub(crate) fn users(&self) -> BTreeSet<String> {
+        let Shared { place, logged_on, .. } = &*self.shared;
+        match (logged_on, place.root()) {
+            (Some(file), _) => {
+                let names = std::fs::read_to_string(file).unwrap_or_default();
+                names.lines().map(str::to_owned).collect()
+            }
+            (None, Some(_)) => BTreeSet::new(),
+            (None, None) => {
+                let found = machine::identity::users_logged_on();
+                found.unwrap_or_default().into_iter().collect()
+            }
+        }
     }
 
     /// Whoever holds it works alone.
@@ -186,10 +201,11 @@ impl Hands {
         }
     }
 
-    /// The first of these, with those of the others that it needs before it, for the machine.
+    /// The first of these, with those of the others that it needs before it, for one part.
     pub(crate) fn distribute_all<'b>(
         &self,
         brought: &'b [Brought],
+        part: &Part,
         cancel: &CancellationToken,
     ) -> Result<Came, HandsError> {
         let offer = |(at, one): (usize, &'b Brought)| {
@@ -213,7 +229,7 @@ impl Hands {
                 continue;
             }
             let with = (member.reason, &unasked());
-            let done = self.distribute(document, source, &Part::Machine, with, cancel);
+            let done = self.distribute(document, source, part, with, cancel);
             came = match done {
                 Err(error) if member.may_fail => {
                     tracing::warn!("{name}, which may fail, does: {}", error.in_words());
