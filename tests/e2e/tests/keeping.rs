@@ -162,3 +162,22 @@ fn an_activity_does_the_parts_of_those_who_are_logged_on() -> Result<()> {
     ensure!(!machine.of("ada").exists() && !machine.root.join("etc/viewer.ini").exists());
     Ok(())
 }
+
+#[test]
+fn what_differs_is_only_told_where_nothing_more_is_wished() -> Result<()> {
+    let machine = Machine::new(&[])?;
+    let fleet = &machine.fleet;
+    fleet.publish("viewer.yaml", &viewer(""))?;
+    let args = ["association", "add", "Viewer", "--computer", "pc-1", "--verify", "10s"];
+    fleet.print_of(&[&args[..], &["--report-only"]].concat())?;
+    fleet.until_state("Viewer", |all| is_ok(all, ""))?;
+    let file = machine.root.join("etc/viewer.ini");
+    fs::write(&file, "[Main]\nColor=green\n")?;
+    let drifts = |all: &[Value]| all[0]["state"] == "drifted" && all[0]["drift"] == 1;
+    fleet.until_state("Viewer", |all| all.len() == 1 && drifts(all))?;
+    ensure!(fs::read_to_string(&file)?.contains("green"), "it was to be told only");
+    fleet.print_of(&args)?;
+    fleet.until_state("Viewer", |all| is_ok(all, "") && all[0]["drift"] == 0)?;
+    ensure!(fs::read_to_string(&file)?.contains("red"), "it was to be put right");
+    Ok(())
+}

@@ -272,7 +272,7 @@ impl Driver {
     }
 
     /// By the application's own word on restarts.
-    fn restart(&self, step: &Step, why: &[String]) -> Option<Restart> {
+    pub(super) fn restart(&self, step: &Step, why: &[String]) -> Option<Restart> {
         let is_needed = match step.reboot {
             // What is done each time would otherwise restart it without end.
             Reboot::Always if step.what == What::Again => step.is_a_change(),

@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use application::Part;
+use application::keeper::Restart;
+use application::{Part, Reboot};
 use machine::survey::FolderSource;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -119,6 +120,43 @@ fn a_record_that_cannot_be_written_is_written_at_the_next_start() {
     bench.carry_out(&mut driver, &step).0.unwrap();
     assert_eq!(bench.read("root/etc/viewer.conf"), "by hand");
     assert_eq!(files_in(&bench.path("state/kept")), 0);
+}
+
+#[test]
+fn restarts_are_as_the_application_says_and_whoever_orders_it() {
+    let bench = Bench::new();
+    bench.write("source/viewer.conf", "of the viewer");
+    let (awaited, due) = (Some(Restart::Awaited), Some(Restart::Due { ask: true }));
+    let mut driver = bench.open();
+    let mut step = bench.distribution(&driver, VIEWER);
+    step.prompt_reboot = true;
+    let in_use = ["a file is in use".to_owned()];
+    for (by_itself, reboot, why, expect) in [
+        (false, Reboot::IfNeeded, &in_use[..], awaited),
+        (false, Reboot::Always, &[], awaited),
+        (true, Reboot::IfNeeded, &[], None),
+        (true, Reboot::IfNeeded, &in_use, due),
+        (true, Reboot::Always, &[], due),
+        (true, Reboot::Never, &[], None),
+        (true, Reboot::Never, &in_use, awaited),
+    ] {
+        if by_itself {
+            driver.restart_by_itself();
+        }
+        step.reboot = reboot;
+        assert_eq!(driver.restart(&step, why), expect, "{by_itself} {reboot:?} {why:?}");
+    }
+    step.reboot = Reboot::Always;
+    assert_eq!(bench.carry_out(&mut driver, &step).0.unwrap().restart, due);
+    // What is done each time restarts nothing where nothing had to be changed.
+    let script = "options: { distribute_always: true, reboot: always }\n\
+                  scripts: { before: { run: exit 0 } }\n";
+    let again = bench.distribution(&driver, &format!("{VIEWER}{script}"));
+    assert!(!again.changes_nothing());
+    assert_eq!(driver.restart(&again, &[]), None);
+    let noted = |driver: &Driver| driver.restarts().get(&step.id()).copied();
+    drop(driver);
+    assert_eq!(noted(&bench.open()), due, "the next start of the agent knows it");
 }
 
 const HELPER: &str = r#"

@@ -1,7 +1,9 @@
 //! Orders in their order, and what they wait for.
 
+use jiff::civil::{date, time};
+
 use super::*;
-use crate::PreInstall;
+use crate::{Clock, Dates, PreInstall, When};
 
 fn id(n: u8) -> ApplicationId {
     ApplicationId::from_bytes([n; 16])
@@ -313,4 +315,42 @@ fn what_another_one_has_taken_the_place_of_does_not_come() {
     assert_eq!(standings[0].state, State::Waiting(Why::Superseded(id(2)), None));
     keeper.handle(Input::Wanted(vec![wish(1)]), at(0));
     assert_eq!(keeper.poll_order(at(0)), distribute(1, Part::Machine));
+}
+
+#[test]
+fn a_schedule_is_kept_by_the_machines_own_clock_and_what_it_missed_waits_for_a_user() {
+    let rome = TimeZone::get("Europe/Rome").unwrap();
+    let when = When {
+        dates: Dates::Days(vec![date(1970, 1, 2)]),
+        from: time(9, 0, 0, 0),
+        until: Some(time(10, 0, 0, 0)),
+        spread_minutes: 0,
+        clock: Clock::Local,
+    };
+    let pre_install = PreInstall::Scheduled(when);
+    let hour = |hours: i64| at(hours * 3_600);
+    let opened = || {
+        let computer = ComputerId::from_bytes([9; 16]);
+        let mut keeper = Keeper::open(computer, rome.clone(), Known::default());
+        let pre_install = pre_install.clone();
+        keeper.handle(Input::Wanted(vec![Wish { pre_install, ..wish(1) }]), hour(0));
+        keeper
+    };
+    let mut keeper = opened();
+    assert_eq!(keeper.poll_order(hour(31)), None);
+    assert_eq!(keeper.poll_timeout(hour(31)), Some((hour(32), Why::Schedule)));
+    assert_eq!(keeper.poll_order(hour(32)), distribute(1, Part::Machine));
+    let mut keeper = opened();
+    assert_eq!(keeper.poll_order(hour(33)), None);
+    assert_eq!(keeper.standings(hour(33))[0].state, State::Waiting(Why::ScheduleOver, None));
+    keeper.handle(Input::LoggedOn("ada".into()), hour(34));
+    assert_eq!(keeper.poll_order(hour(34)), distribute(1, Part::Machine));
+}
+
+/// Two with one name and one version are two, where their ids differ.
+#[test]
+fn another_id_is_another_application() {
+    let mut keeper = keeper(vec![held(1, Part::Machine)], &[]);
+    keeper.handle(Input::Wanted(vec![wish(2)]), at(0));
+    assert_eq!(keeper.poll_order(at(0)), distribute(2, Part::Machine));
 }
