@@ -6,6 +6,8 @@ mod alone;
 mod answers;
 mod app;
 mod applications;
+#[cfg(unix)]
+mod asked;
 mod guide;
 mod local;
 mod scripts;

@@ -196,3 +196,30 @@ fn exit_code(planned: &[Planned]) -> ExitCode {
     }
     if plans().any(|plan| changes(plan) > 0) { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_worst_of_all_targets_is_the_exit_code() {
+        let of = |state: &'static str, plan: Option<Value>| {
+            move || Planned { computer: "pc".into(), state, why: None, plan: plan.clone() }
+        };
+        let same = of("planned", Some(json!({ "changes": 0, "findings": [] })));
+        let changed = of("planned", Some(json!({ "changes": 2 })));
+        let found = of("planned", Some(json!({ "changes": 0, "findings": [{ "code": "X" }] })));
+        let (offline, failed) = (of("offline", None), of("failed", None));
+        for (all, code) in [
+            (vec![], 0),
+            (vec![same(), offline()], 0),
+            (vec![same(), changed()], CHANGES),
+            (vec![changed(), found(), same()], FINDINGS),
+            (vec![found(), failed(), changed()], FAILED),
+        ] {
+            assert_eq!(exit_code(&all), ExitCode::from(code), "{all:?}");
+        }
+    }
+}
