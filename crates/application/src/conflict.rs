@@ -75,8 +75,12 @@ impl<'h> Holders<'h> {
         Self { things, family }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.things.is_empty()
+    }
+
     pub fn of(&self, thing: &Thing) -> &[(&'h Installed, &'h Thing)] {
-        if self.things.is_empty() {
+        if self.is_empty() {
             return &[];
         }
         self.by(&Identity::of(self.family, thing))

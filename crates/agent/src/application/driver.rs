@@ -11,7 +11,7 @@ use application::availability::{self, Context};
 use application::keeper::Restart;
 use application::macros::Macros;
 use application::{Availability, Installed, Part, Survey, SurveyError};
-use machine::account;
+use machine::account::{self, AccountError};
 use machine::change::{AfterDeath, Ground, KeptStore, Owner};
 use machine::registry::{MemoryRegistry, Registry, RegistryError, SystemRegistry};
 use machine::survey::{OpenSurveyError, SystemSurvey};
@@ -162,6 +162,18 @@ impl Driver {
             Part::User(name) => Some(account::find(name, root)?),
         };
         Ok(SystemSurvey::open(root, user, &*self.digests)?)
+    }
+
+    /// Who has never logged on has no home yet, and none is made for them: it would lack what the
+    /// system puts into a new one.
+    pub(super) fn must_have_home(&self, part: &Part) -> Result<(), SurveyPartError> {
+        let Part::User(name) = part else { return Ok(()) };
+        let home = account::find(name, self.place.root())?.home;
+        let home = machine::Spot::absolute(&home, self.place.root());
+        if home.map_err(OpenSurveyError::from)?.path().is_dir() {
+            return Ok(());
+        }
+        Err(AccountError::NoHome { name: name.clone() }.into())
     }
 
     /// The registry as a part sees it; one of no consequence where there is none.

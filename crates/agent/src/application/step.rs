@@ -213,6 +213,7 @@ impl Driver {
             Some(installed) if installed == application.version => What::Again,
             _ => What::Distribute,
         };
+        self.must_have_home(order.part)?;
         let survey = self.survey(order.part)?;
         let given = self.given(order.source, here, order.answers);
         let macros = Macros::new(application, &given, &survey);

@@ -250,6 +250,19 @@ fn links_made_meanwhile_are_not_followed() {
     }
 }
 
+/// Nobody's home is made for them, and what is gone with a home is no obstacle.
+#[test]
+fn who_has_no_home_gets_nothing() {
+    let Some(user) = User::make() else { return };
+    let mut machine = user.machine();
+    machine.distribute(DOCUMENT).unwrap();
+    fs::remove_dir_all(user.path("home")).unwrap();
+    let error = machine.considered(DOCUMENT).unwrap_err();
+    assert!(error.to_string().contains("has no home here"), "{error}");
+    machine.uninstall();
+    assert!(!user.path("home").exists());
+}
+
 /// What users say of their folders is heeded as far as it is within their home.
 #[test]
 fn folders_that_users_name_are_within_their_home() {

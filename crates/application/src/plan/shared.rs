@@ -8,6 +8,9 @@ use crate::conflict::{Holders, Identity};
 
 /// Folders, keys and sections round what an application has, as far as another one made them.
 pub(super) fn used(owns: &[Owned], others: &Holders<'_>, family: Family) -> Vec<Owned> {
+    if others.is_empty() {
+        return Vec::new();
+    }
     let mut seen: BTreeSet<Identity> = BTreeSet::new();
     seen.extend(owns.iter().map(|owned| Identity::of(family, &owned.thing)));
     let mut used = Vec::new();
