@@ -261,13 +261,14 @@ fn whoever_is_there_is_asked_once_and_a_no_is_kept() -> Result<()> {
 
 #[test]
 fn a_restart_follows_and_is_asked_for_where_that_is_wished() -> Result<()> {
-    let scene = Scene::new()?;
+    let mut scene = Scene::new()?;
     let ada = User::make("off", true)?;
     let more = "pre_install: no\n\
                 options: { reboot: always, prompt_reboot: true, show_progress: true }\n\
                 files: [ { copy: \"%SOURCE_PATH%/*.txt\", to: \"%TARGET_PATH%\" } ]\n";
+    let power = scene.power();
     let noted = |what: &str| {
-        let notes = fs::read_to_string(scene.power()).unwrap_or_default();
+        let notes = fs::read_to_string(&power).unwrap_or_default();
         notes.lines().filter(|line| line.starts_with(what)).count()
     };
     scene.answer(0)?;
@@ -282,6 +283,9 @@ fn a_restart_follows_and_is_asked_for_where_that_is_wished() -> Result<()> {
     // It comes a minute after that.
     let went = || (noted("go restart") == 1).then_some(());
     until("the restart", went).or_else(|_| until("the restart", went))?;
+    scene.fleet.kill_agent(0);
+    fs::write(power.with_extension("boot"), "second")?;
+    scene.start_agent()?;
 
     scene.answer(1)?;
     fs::write(scene.fleet.depot().join("deploy/viewer/a.txt"), "newer")?;
