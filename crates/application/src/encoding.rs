@@ -367,9 +367,9 @@ impl Lines {
         self.lines.insert(at, Line { text: text.into(), end });
     }
 
-    /// Makes all of these changes at once, from the top: each is of lines as they are now, none over
-    /// another. A line that takes another's place keeps its end; a last line without end leaves one
-    /// behind, wherever it goes. Texts are such as [`Self::insert`] takes.
+    /// Makes all of these changes at once, from the top: each is of lines as they are now, none
+    /// over another. A line that takes another's place keeps its end; a last line without end
+    /// leaves one behind, wherever it goes. Texts are such as [`Self::insert`] takes.
     pub(crate) fn splice(&mut self, splices: impl Iterator<Item = Splice>) {
         let is_open = self.lines.last().is_some_and(|line| line.end == LineEnd::Missing);
         let mut lines = Vec::with_capacity(self.lines.len());
