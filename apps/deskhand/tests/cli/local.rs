@@ -88,7 +88,7 @@ fn wrong_variables_are_2_and_wrong_files_1() {
 }
 
 #[test]
-fn applications_are_kept_by_agents_which_a_run_without_one_says() {
+fn a_run_without_a_server_says_how_an_application_is_distributed() {
     let files = Files::new();
     let workflow = files.workflow(
         "  a: { application: { application: Viewer, do: verify }, on: { ok: done, error: b } }\n  \
@@ -96,7 +96,7 @@ fn applications_are_kept_by_agents_which_a_run_without_one_says() {
     );
     let came = deskhand(["run", &workflow, "--root", &files.at("root")]);
     assert_eq!(came.code, Some(1));
-    assert!(came.out.contains("applications are kept by agents"), "{}", came.out);
+    assert!(came.out.contains("`deskhand app apply FILE`"), "{}", came.out);
 }
 
 #[cfg(unix)]
