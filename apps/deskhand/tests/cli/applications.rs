@@ -343,6 +343,19 @@ fn a_users_part_belongs_to_that_user_and_goes_with_the_rest() {
     assert_eq!(scene.tree(), before);
 }
 
+#[test]
+fn a_bare_file_name_without_source_is_enough() {
+    let scene = Scene::new();
+    scene.document(
+        "application: Viewer\nid: 01890a5d-ac96-774b-bcce-b302099a8057\nversion: 1\n\
+         files: [ { create_folder: /opt/viewer } ]\n",
+    );
+    let mut command = scene.command(&["apply", "viewer.yaml", "--yes"]);
+    command.current_dir(scene.folder.path());
+    expect(&came(command), 0);
+    assert!(scene.path("root/opt/viewer").is_dir());
+}
+
 /// As the user who runs the tests, whose folders are put elsewhere.
 #[cfg(unix)]
 #[test]

@@ -192,7 +192,8 @@ impl Loaded {
             output::note(problem.render(&files::shown(file)));
         }
         let Some(application) = parsed.application else { return Ok(None) };
-        let beside = file.parent().unwrap_or(Path::new(""));
+        // A bare name has an empty folder, which is no path.
+        let beside = Path::new(".").join(file.parent().unwrap_or(Path::new("")));
         let named = application.source.as_ref().map(application::Text::as_str).unwrap_or_default();
         let source = source.map_or_else(|| beside.join(named), Path::to_owned);
         let source = std::path::absolute(&source)
