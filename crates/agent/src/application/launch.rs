@@ -14,6 +14,7 @@ use application::launch::{self, LaunchFile, LaunchScript};
 use model::ApplicationId;
 use tokio_util::sync::CancellationToken;
 
+use super::place::named;
 use super::script::{self, Script, ScriptError};
 
 /// Where a user's launch files lie.
@@ -53,10 +54,6 @@ fn known(names: &[String]) -> String {
 impl Launcher {
     /// Of whoever runs this program; none where they have no folder for their data.
     pub fn own() -> Option<Self> {
-        let named = |name: &str| {
-            let folder = std::env::var_os(name).map(PathBuf::from);
-            folder.filter(|folder| folder.is_absolute())
-        };
         let (family, data) = if cfg!(windows) {
             (Family::Windows, named("LOCALAPPDATA"))
         } else {

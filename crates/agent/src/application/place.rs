@@ -110,7 +110,11 @@ fn own() -> PathBuf {
     if cfg!(windows) || machine::identity::is_system() {
         return state.join("applications");
     }
-    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let base = named("XDG_STATE_HOME").or_else(|| Some(named("HOME")?.join(".local/state")));
     base.map_or_else(|| state.join("applications"), |base| base.join("deskhand/applications"))
+}
+
+/// A folder that the environment of this program names.
+pub(super) fn named(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
 }

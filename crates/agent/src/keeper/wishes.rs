@@ -1,7 +1,7 @@
 //! From the signed set and the documents in stock to what the engine goes by.
 
 use application::keeper::{Needs, Users, VerifyPolicy, Wish};
-use application::{Application, FileItem, Items, PreInstall, ShortcutItem};
+use application::{Application, FileItem, Items, ShortcutItem};
 use model::ApplicationId;
 use trust::WantedApplication;
 
@@ -11,15 +11,12 @@ pub(super) fn wish(wanted: &WantedApplication, document: &Application) -> Wish {
         application: needed.application,
         continue_if_it_fails: needed.continue_if_it_fails,
     });
+    let users = Users::of(wanted.users.as_deref());
     Wish {
         application: wanted.application,
         version: wanted.version,
-        // What is a user's comes with that user, not ahead.
-        pre_install: match wanted.users {
-            Some(_) => PreInstall::No,
-            None => document.pre_install.clone(),
-        },
-        users: users(wanted),
+        pre_install: users.pre_install(document.pre_install.clone()),
+        users,
         always: is_each_time(document),
         needs: needs.collect(),
         supersedes: document.supersedes.clone(),
@@ -29,28 +26,11 @@ pub(super) fn wish(wanted: &WantedApplication, document: &Application) -> Wish {
     }
 }
 
-/// While the files of a version are still on their way, what is here is left as it is, and does for
-/// others that need it.
+/// While its files are on their way.
 pub(super) fn unready(wanted: &WantedApplication, installed: Option<u16>) -> Wish {
-    Wish {
-        application: wanted.application,
-        version: installed.unwrap_or(wanted.version),
-        pre_install: PreInstall::No,
-        users: users(wanted),
-        always: false,
-        needs: Vec::new(),
-        supersedes: Vec::new(),
-        verify: None,
-        uninstall: wanted.uninstall,
-        is_ready: false,
-    }
-}
-
-fn users(wanted: &WantedApplication) -> Users {
-    match &wanted.users {
-        None => Users::Everyone,
-        Some(names) => Users::Named(names.iter().cloned().collect()),
-    }
+    let users = Users::of(wanted.users.as_deref());
+    let version = installed.unwrap_or(wanted.version);
+    Wish::on_its_way(wanted.application, version, users, wanted.uninstall)
 }
 
 fn is_each_time(document: &Application) -> bool {
@@ -82,6 +62,7 @@ pub(super) fn missing(
 
 #[cfg(test)]
 mod tests {
+    use application::PreInstall;
     use model::{Digest, Span};
 
     use super::*;

@@ -27,6 +27,28 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// While the files of a version are still on their way, what is here is left as it is, and does
+    /// for others that need it. `version` is that of what is here, else the one that is wanted.
+    pub fn on_its_way(
+        application: ApplicationId,
+        version: u16,
+        users: Users,
+        uninstall: bool,
+    ) -> Self {
+        Self {
+            application,
+            version,
+            pre_install: PreInstall::No,
+            users,
+            always: false,
+            needs: Vec::new(),
+            supersedes: Vec::new(),
+            verify: None,
+            uninstall,
+            is_ready: false,
+        }
+    }
+
     /// Whether this part is wanted.
     pub fn is_of(&self, part: &Part) -> bool {
         match part {
@@ -52,6 +74,19 @@ pub enum Users {
 }
 
 impl Users {
+    /// Of a set's names; everyone where it has none.
+    pub fn of(names: Option<&[String]>) -> Self {
+        names.map_or(Self::Everyone, |names| Self::Named(names.iter().cloned().collect()))
+    }
+
+    /// What is a user's comes with that user, not ahead, whatever the document says.
+    pub fn pre_install(&self, said: PreInstall) -> PreInstall {
+        match self {
+            Self::Everyone => said,
+            Self::Named(_) => PreInstall::No,
+        }
+    }
+
     pub fn include(&self, user: &str) -> bool {
         match self {
             Self::Everyone => true,

@@ -1,8 +1,6 @@
 //! What the pretended applications are: decided by seed, application and version alone, as if their
 //! documents said it.
 
-use std::collections::BTreeSet;
-
 use application::keeper::{Needs, Restart, Users, VerifyPolicy, Wish};
 use application::{Clock, Dates, PreInstall, When};
 use jiff::civil::{Weekday, date, time};
@@ -90,16 +88,13 @@ impl Catalogue {
     /// What is wanted of one whose files are here.
     pub fn wish(self, wanted: &WantedApplication) -> Wish {
         let document = self.document(wanted.application, wanted.version);
-        let pre_install = match wanted.users {
-            Some(_) => PreInstall::No,
-            None => document.pre_install,
-        };
+        let users = Users::of(wanted.users.as_deref());
         let verify = wanted.verify_every.map(|every| VerifyPolicy { every, repair: wanted.repair });
         Wish {
             application: wanted.application,
             version: wanted.version,
-            pre_install,
-            users: users(wanted),
+            pre_install: users.pre_install(document.pre_install),
+            users,
             always: document.always,
             needs: document.needs,
             supersedes: Vec::new(),
@@ -111,25 +106,9 @@ impl Catalogue {
 
     /// While the files of a version are on their way.
     pub fn unready(wanted: &WantedApplication, installed: Option<u16>) -> Wish {
-        Wish {
-            application: wanted.application,
-            version: installed.unwrap_or(wanted.version),
-            pre_install: PreInstall::No,
-            users: users(wanted),
-            always: false,
-            needs: Vec::new(),
-            supersedes: Vec::new(),
-            verify: None,
-            uninstall: wanted.uninstall,
-            is_ready: false,
-        }
-    }
-}
-
-fn users(wanted: &WantedApplication) -> Users {
-    match &wanted.users {
-        None => Users::Everyone,
-        Some(names) => Users::Named(names.iter().cloned().collect::<BTreeSet<_>>()),
+        let users = Users::of(wanted.users.as_deref());
+        let version = installed.unwrap_or(wanted.version);
+        Wish::on_its_way(wanted.application, version, users, wanted.uninstall)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::launch::{self, LaunchFile, LaunchScript};
 use crate::plan::make::{Act, Planner, Refusal};
 use crate::plan::{ItemPlace, Outcome};
 use crate::{
-    DistributionScript, FileItem, FileRule, Handling, Launch, Place, Shortcut, Text, Window,
+    DistributionScript, Family, FileItem, FileRule, Handling, Launch, Place, Shortcut, Text, Window,
 };
 
 impl Planner<'_> {
@@ -133,8 +133,8 @@ impl Planner<'_> {
         let application = self.wish.application;
         let Some(icon) = &application.icon else {
             let program = application.launch.as_ref().map(|launch| launch.program.clone());
-            let family = self.ground.family;
-            return Ok(program.filter(|_| family == crate::Family::Windows).map(|file| (file, 0)));
+            let is_windows = self.ground.family == Family::Windows;
+            return Ok(program.filter(|_| is_windows).map(|file| (file, 0)));
         };
         let name = self.expand(icon)?;
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
